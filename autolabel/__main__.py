@@ -1,0 +1,7 @@
+"""``python -m autolabel``."""
+
+import sys
+
+from autolabel.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,277 @@
+"""Verbs about jobs: run, label, resume, status, plan, report, verify, stop."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autolabel.cli.terminal import add_json, console, print_json, print_table, reporter, say
+
+if TYPE_CHECKING:
+    from autolabel.job.job import Finished, LabelingJob, Waiting
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs of this module."""
+    run = verbs.add_parser("run", help="create a job from a CreateLabelingJob document and run it")
+    run.add_argument("request", help="JSON document, as boto3 would send it; a path or s3:// URI")
+    run.add_argument("--toml", type=Path, help="settings file with a [job] table (default: REQUEST with .toml)")
+    run.add_argument("--home", type=Path, help="folder the job's folder is created in (default: S3OutputPath, or jobs)")
+    _add_settings(run)
+    run.set_defaults(verb=_run)
+
+    label = verbs.add_parser("label", help="short form of run: writes the document for you")
+    label.add_argument("manifest", help="JSON Lines with `source` or `source-ref`; a path or s3:// URI")
+    label.add_argument("--task", required=True, choices=("image-classification", "text-classification"))
+    label.add_argument("--categories", required=True, help="label category file; a path or s3:// URI")
+    label.add_argument("--output", required=True, help="folder or s3:// URI; the job goes to OUTPUT/NAME")
+    label.add_argument("--name", help="job name (default: the manifest's, with the task)")
+    label.add_argument("--attribute", help="label attribute (default: the job name)")
+    label.add_argument("--workers", type=int, default=1, help="people per object, 1 to 9 (default: 1)")
+    label.add_argument("--concurrent", type=int, default=1000, help="objects before people at a time (default: 1000)")
+    label.add_argument("--max-human-labels", type=int, help="MaxHumanLabeledObjectCount")
+    label.add_argument("--max-percent", type=int, default=100, help="MaxPercentageOfInputDatasetLabeled")
+    label.add_argument("--start-from", help="InitialActiveLearningModelArn of an earlier job's model")
+    label.add_argument("--home", type=Path, help=argparse.SUPPRESS)
+    _add_settings(label)
+    label.set_defaults(verb=_label)
+
+    for name, verb, text in (
+        ("resume", _resume, "go on with a job, after people answered or the process died"),
+        ("status", _status, "counters, labels by people, cost; reads only"),
+        ("plan", _plan, "forecast: human labels, dollars, interval, round by round"),
+        ("report", _report, "write report.html again and print the closing summary"),
+        ("verify", _verify, "re-derive the certificate from the job folder and look for tampering"),
+        ("stop", _stop, "stop a job: everything so far is written"),
+    ):
+        parser = verbs.add_parser(name, help=text)
+        parser.add_argument("job", type=Path, help="the job's folder")
+        add_json(parser)
+        if name == "resume":
+            parser.add_argument("--workforce", help="another workforce than the job's own")
+        parser.set_defaults(verb=verb)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Options for everything the AWS document has no field for; see `Settings`."""
+    group = parser.add_argument_group("settings (override the [job] TOML and autolabel: tags)")
+    group.add_argument("--workforce", help="simulated:TRUTH.jsonl[?accuracy=0.9&workers=3] or files:FOLDER/")
+    group.add_argument("--error", type=float, help="largest share of wrong labels promised (default: 0.05)")
+    group.add_argument("--confidence", type=float, help="probability that the promise holds (default: 0.95)")
+    group.add_argument("--model", help="starting checkpoint; see `autolabel models list`")
+    group.add_argument("--image-size", type=int, help="side in pixels images are scaled to")
+    group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
+    group.add_argument("--batch", type=int, help="objects people label between two trainings")
+    group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
+    group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
+    group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")
+    group.add_argument("--compute-price", type=float, help="dollars for an hour of machine time (default: 0)")
+    group.add_argument("--root", help="folder that relative source-refs start at (default: the manifest's)")
+    group.add_argument("--endpoint-url", help="S3 endpoint")
+    group.add_argument("--max-objects", type=int, help="most lines accepted (default: 100,000)")
+    group.add_argument("--device", help="auto, cpu or cuda")
+    group.add_argument("--threads", type=int, help="decoder threads (default: one a core)")
+    add_json(parser)
+
+
+def _settings(options: argparse.Namespace, tags: dict[str, str], toml: Path | None) -> Any:
+    from autolabel.job.settings import Settings, resolve_settings
+
+    given = {name: getattr(options, name, None) for name in Settings.__struct_fields__}
+    return resolve_settings(options=given, toml=toml, tags=tags)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from autolabel.api.request import LabelingJobRequest
+    from autolabel.storage.base import StorageOptions
+    from autolabel.storage.router import Storage
+    from autolabel.storage.uri import is_s3
+
+    storage = Storage(StorageOptions(endpoint_url=options.endpoint_url))
+    request = LabelingJobRequest.load(options.request, storage.read)
+    toml = options.toml
+    if toml is None and not is_s3(options.request):
+        beside = Path(options.request).with_suffix(".toml")
+        toml = beside if beside.is_file() else None
+    return start(options, request, _settings(options, request.tags, toml), options.home)
+
+
+def _label(options: argparse.Namespace) -> int:
+    from autolabel.api.example import example_document
+    from autolabel.api.kinds import TaskKind
+    from autolabel.api.request import LabelingJobRequest
+
+    name = options.name or _name_of(options.manifest, options.task)
+    document = example_document(
+        TaskKind(options.task),
+        name=name,
+        manifest=options.manifest,
+        output=options.output,
+        categories=options.categories,
+        attribute=options.attribute,
+        workers=options.workers,
+        batch=options.concurrent,
+        max_human_labeled=options.max_human_labels,
+        max_percentage_labeled=options.max_percent,
+        initial_model_arn=options.start_from,
+    )
+    return start(options, LabelingJobRequest.from_document(document), _settings(options, {}, None), options.home)
+
+
+def _name_of(manifest: str, task: str) -> str:
+    """Make a job name of the manifest's name: letters, digits and single dashes."""
+    stem = manifest.rstrip("/").rsplit("/", 1)[-1].split(".")[0]
+    words = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in stem).split()
+    return "-".join([*words, *task.split("-")])[:63].strip("-")
+
+
+def start(options: argparse.Namespace, request: Any, settings: Any, home: Path | None) -> int:
+    """Create a job, run it as far as it goes, and say where it stands."""
+    from autolabel.job.job import LabelingJob
+
+    progress = reporter(options)
+    try:
+        with LabelingJob.create(request, home, settings=settings, progress=progress) as job:
+            if not options.json:
+                _say_plan(job)
+            return show(job, job.run(), options)
+    finally:
+        progress.close()
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from autolabel.job.job import LabelingJob
+
+    progress = reporter(options)
+    try:
+        with LabelingJob.open(options.job, progress=progress) as job:
+            workforce = job.workforce(options.workforce) if options.workforce else None
+            return show(job, job.run(workforce), options)
+    finally:
+        progress.close()
+
+
+def show(job: LabelingJob, step: Waiting | Finished, options: argparse.Namespace) -> int:
+    """Print where the job stands and return the exit code that says the same."""
+    from autolabel.api.describe import JobStatus
+    from autolabel.cli.main import ExitCode
+    from autolabel.report.terminal import closing_summary
+
+    if options.json:
+        print_json(job.summary())
+    else:
+        job.progress.close()
+        console().print(closing_summary(job.report_data()))
+    if not step.finished:
+        if not options.json:
+            say(f"{len(step.tasks):,} objects wait for people; then: autolabel resume {job.folder.root}")
+        return ExitCode.WAITING
+    return ExitCode.FAILED if job.status is JobStatus.FAILED else ExitCode.FINISHED
+
+
+def _say_plan(job: LabelingJob) -> None:
+    facts = job.plan()
+    forecast = facts["forecast"]
+    say(
+        f"{facts['objects']:,} objects; people for all of them would cost ${facts['all_human_cost']:,.2f}. "
+        f"Before any label: between {forecast['low']:,} and {forecast['high']:,} labels by people."
+    )
+
+
+def _status(options: argparse.Namespace) -> int:
+    from autolabel.cli.main import ExitCode
+    from autolabel.job.reader import JobReader
+    from autolabel.report.terminal import closing_summary
+
+    with JobReader(options.job) as job:
+        if options.json:
+            print_json(job.summary())
+        else:
+            console().print(closing_summary(job.report_data()))
+    return ExitCode.FINISHED
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from autolabel.cli.main import ExitCode
+    from autolabel.job.reader import JobReader
+
+    with JobReader(options.job) as job:
+        facts = job.plan()
+    if options.json:
+        print_json(facts)
+        return ExitCode.FINISHED
+    forecast = facts["forecast"]
+    say(
+        f"{facts['objects']:,} objects, {facts['unlabeled']:,} not labeled yet; "
+        f"at most {100 * facts['error']:g} % wrong with {100 * facts['confidence']:g} % confidence. "
+        f"People for all: ${facts['all_human_cost']:,.2f}."
+    )
+    say(
+        f"Forecast: {forecast['human_total']:,} labels by people ({forecast['low']:,} to {forecast['high']:,}), "
+        f"${forecast['cost']:,.2f}."
+    )
+    columns = ("round", "human_total", "low", "high", "machine", "audits")
+    rows = [(*(f"{row[name]:,}" for name in columns), f"{row['cost']:,.2f}") for row in facts["rounds"]]
+    if rows:
+        print_table(rows, ("round", "people", "low", "high", "machine", "audit", "dollars"))
+    return ExitCode.FINISHED
+
+
+def _report(options: argparse.Namespace) -> int:
+    from autolabel.cli.main import ExitCode
+    from autolabel.job.reader import JobReader
+    from autolabel.report.terminal import closing_summary
+
+    with JobReader(options.job) as job:
+        job.write_report()
+        if options.json:
+            print_json({"report": str(job.folder.report)})
+        else:
+            console().print(closing_summary(job.report_data()))
+    return ExitCode.FINISHED
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from autolabel.cli.main import ExitCode
+    from autolabel.errors import VerificationError
+    from autolabel.job.reader import JobReader
+
+    with JobReader(options.job) as job:
+        try:
+            verified = job.verify()
+        except VerificationError as error:
+            if options.json:
+                print_json({"verified": False, "findings": list(error.findings)})
+                return ExitCode.FAILED
+            raise
+    if options.json:
+        print_json({"verified": True, "checks": list(verified.checks), "certificate": verified.certificate.to_json()})
+    else:
+        for check in verified.checks:
+            say(check)
+        print(verified.certificate.sentence)
+    return ExitCode.FINISHED
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from autolabel.cli.main import ExitCode
+    from autolabel.errors import JobLockedError
+    from autolabel.job.folder import JobFolder
+    from autolabel.job.job import LabelingJob
+    from autolabel.storage.durable import write_atomically
+
+    try:
+        with LabelingJob.open(options.job) as job:
+            job.stop()
+            if options.json:
+                print_json(job.summary())
+            else:
+                say(f"{job.folder.name}: {job.status}")
+    except JobLockedError:
+        write_atomically(JobFolder(options.job.absolute()).stop_flag, b"")
+        if options.json:
+            print_json({"job": options.job.name, "status": "Stopping"})
+        else:
+            say("the job runs in another process; it stops before its next step")
+    return ExitCode.FINISHED

@@ -1,0 +1,1 @@
+"""Object bytes to embeddings: the performance-critical path, and the models it runs."""

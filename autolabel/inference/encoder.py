@@ -1,0 +1,116 @@
+"""The `Encoder` protocol: one object's bytes or text in, one vector out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+Prepared = Any
+"""What `Encoder.prepare` makes and `Encoder.encode` takes: pixels, token ids, or the text itself."""
+
+State = dict[str, "NDArray[Any]"]
+"""Named arrays, as a safetensors file holds them."""
+
+
+class Modality(StrEnum):
+    """What an encoder reads."""
+
+    IMAGE = "image"
+    """The bytes of a JPEG or PNG file."""
+    TEXT = "text"
+    """A ``str``."""
+
+
+class Encoder(Protocol):
+    """A frozen map from objects to vectors; the same `fingerprint` gives the same vectors.
+
+    `prepare` runs in many threads at once, `encode` in one at a time.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that `encoder_for` resolves to this encoder again."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Width D of the vectors."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over weights, preprocessing and version: two encoders of one fingerprint are one encoder."""
+        ...
+
+    @property
+    def modality(self) -> Modality:
+        """Whether it reads image bytes or text."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """Objects that one call of `encode` should get: a batch of images, a few thousand texts to sort."""
+        ...
+
+    def prepare(self, raw: bytes | str) -> Prepared:
+        """Decode or tokenise one object; `ObjectError` when that cannot be done. Thread-safe."""
+        ...
+
+    def encode(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Encode prepared objects: shape ``(B, D)``, float32. On a CPU the same batch gives the same bytes."""
+        ...
+
+    def state(self) -> State:
+        """Return what was fitted on the pool, for `encoder_for(..., state=...)`; empty for fixed weights."""
+        ...
+
+
+@runtime_checkable
+class PoolFitted(Protocol):
+    """An encoder that learns something of the pool before it encodes; afterwards its fingerprint is another."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it can encode."""
+        ...
+
+    def fit(self, sample: Sequence[Prepared]) -> None:
+        """Learn from prepared objects of the pool."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over what an earlier `fit` had learned."""
+        ...
+
+
+def fingerprint_of(weights: str, settings: Mapping[str, Any]) -> str:
+    """Digest of an encoder: the SHA-256 of its weights and everything else that changes a vector.
+
+    Parameters
+    ----------
+    weights
+        Hexadecimal SHA-256 of a weights file or of `digest_of` arrays; empty without weights.
+    settings
+        JSON values: version of the code, preprocessing, precision.
+    """
+    text = json.dumps({"weights": weights, **settings}, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, types, shapes and values of arrays, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""Creating a job: check everything, snapshot the input, and move the folder into place whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from autolabel.api.categories import LabelCategories
+from autolabel.api.describe import JobStatus, job_reference_code
+from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, StorageError
+from autolabel.job.clock import Clock, iso
+from autolabel.job.folder import JobFolder
+from autolabel.job.models import choose_model, snapshot_model
+from autolabel.job.sources import sources_of, storage_options
+from autolabel.job.store import JobStore
+from autolabel.manifest.limits import Limits
+from autolabel.manifest.lines import Manifest
+from autolabel.manifest.reader import index_manifest
+from autolabel.storage.durable import failpoint, sync_folder, write_atomically
+from autolabel.storage.router import Storage
+from autolabel.storage.uri import is_s3, join
+from autolabel.storage.uri import parent as parent_of
+from autolabel.tasks import task_for
+from autolabel.workforce.spec import absolute_spec, workforce_from_spec
+
+if TYPE_CHECKING:
+    from autolabel.api.request import LabelingJobRequest
+    from autolabel.job.settings import Settings
+
+CHUNK = 8 << 20
+
+
+def create_folder(request: LabelingJobRequest, home: str | Path | None, settings: Settings, clock: Clock) -> JobFolder:
+    """Create ``home/NAME``; on any error nothing is left behind. See `LabelingJob.create`."""
+    kind = request.task_kind
+    if kind is None:
+        raise InvalidRequestError(
+            ["neither LabelingJobAlgorithmSpecificationArn nor a built-in Lambda function names a task type"]
+        )
+    parent = home_of(request, home)
+    _check_name(parent, request)
+    storage = Storage(storage_options(settings, request))
+    categories = storage.read(_needed(request.categories_uri))
+    task = task_for(kind, LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names)
+    settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
+    choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
+
+    parent.mkdir(parents=True, exist_ok=True)
+    partial = JobFolder(parent / f".{request.name}.new")
+    shutil.rmtree(partial.root, ignore_errors=True)
+    try:
+        partial.state.mkdir(parents=True)
+        _snapshot_manifest(request, partial, storage)
+        index = index_manifest(
+            partial.manifest,
+            kind=kind,
+            attribute=request.label_attribute,
+            limits=Limits(max_objects=settings.max_objects),
+        )
+        index.save(partial.index)
+        if settings.workforce is not None:
+            settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
+            with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
+                workforce_from_spec(settings.workforce or "", task=task, sources=sources_of(manifest))
+        write_atomically(partial.categories, categories)
+        write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
+        write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+        if choice is not None:
+            snapshot_model(partial, choice)
+        now = iso(clock.now())
+        facts = {
+            "status": JobStatus.INITIALIZING.value,
+            "created": now,
+            "modified": now,
+            "reference_code": job_reference_code(request.account, f"{request.name.lower()}:{settings.seed}".encode()),
+            "notes": list(choice.notes) if choice else [],
+        }
+        JobStore.create(partial.database, facts)
+        return _move_into_place(partial, parent / request.name)
+    except BaseException:
+        shutil.rmtree(partial.root, ignore_errors=True)
+        raise
+
+
+def home_of(request: LabelingJobRequest, home: str | Path | None) -> Path:
+    """Return the folder jobs live in: asked for, else a plain S3OutputPath, else ``jobs``."""
+    if home is not None:
+        return Path(home).absolute()
+    return Path("jobs" if is_s3(request.output_uri) else request.output_uri).absolute()
+
+
+def _check_name(parent: Path, request: LabelingJobRequest) -> None:
+    """Refuse a name that is taken, in whatever case, as AWS does."""
+    if parent.is_dir():
+        for there in parent.iterdir():
+            if there.name.lower() == request.name.lower():
+                msg = f"{there}: a job of this name is already there; choose another LabelingJobName, or resume it"
+                raise JobExistsError(msg)
+
+
+def _needed(uri: str | None) -> str:
+    if uri is None:
+        raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
+    return uri
+
+
+def _root_of(request: LabelingJobRequest, settings: Settings) -> str | None:
+    """Return the folder that relative references start at; a job chained on another one uses that one's."""
+    if settings.root is not None:
+        return settings.root if is_s3(settings.root) else str(Path(settings.root).absolute())
+    if is_s3(request.manifest_uri):
+        return parent_of(request.manifest_uri)
+    manifest = Path(request.manifest_uri).absolute()
+    if len(manifest.parents) > 2:  # JOB/manifests/output/output.manifest
+        earlier = JobFolder(manifest.parents[2]).settings
+        if earlier.is_file():
+            root: str | None = json.loads(earlier.read_text()).get("root")
+            return root
+    return str(manifest.parent)
+
+
+def _snapshot_manifest(request: LabelingJobRequest, folder: JobFolder, storage: Storage) -> None:
+    """Copy the input manifest: whatever happens to the original, the job reads what it saw first."""
+    uri = request.manifest_uri
+    inside = join(request.output_uri, request.name)
+    if _absolute(uri).startswith(_absolute(inside).rstrip("/") + "/"):
+        raise ManifestError(
+            "MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT",
+            f"{uri} lies inside the job's own output {inside}; choose another S3OutputPath or LabelingJobName",
+        )
+    if not is_s3(uri):
+        _check_file(Path(uri))
+    try:
+        with storage.open(uri) as source:
+            write_atomically(folder.manifest, iter(lambda: source.read(CHUNK), b""))
+    except FileNotFoundError:
+        raise ManifestError("MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT", f"{uri}: no such manifest") from None
+
+
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise ManifestError(
+            "MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT",
+            f"{path} is not a regular file; expected a JSON Lines file",
+        )
+
+
+def _absolute(uri: str) -> str:
+    return uri if is_s3(uri) else str(Path(uri).absolute())
+
+
+def _move_into_place(partial: JobFolder, final: Path) -> JobFolder:
+    failpoint("create:before")
+    try:
+        partial.root.rename(final)
+    except OSError as error:
+        raise StorageError(str(final), f"the job folder cannot be put in place: {error.strerror}") from error
+    sync_folder(final.parent)
+    failpoint("create:after")
+    return JobFolder(final)

@@ -1,0 +1,244 @@
+"""Asking people: batches go out, answers come in, labels are consolidated. Nobody is asked or paid twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from autolabel.errors import AnswerError
+from autolabel.job.clock import iso, parse
+from autolabel.job.steps import StepOutput
+from autolabel.job.store import add_event, to_json
+from autolabel.manifest.output import iso_micro
+from autolabel.workforce.base import Answer, HumanTask
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from autolabel.job.run import Run
+    from autolabel.job.store import JobStore
+    from autolabel.report.data import Purpose
+    from autolabel.selection.batch import Batch
+
+EXPIRED = (
+    "ClientError: Annotation tasks expired.  Probable Reasons are 1) TaskAvailabilityLifetimeInSeconds parameter is "
+    "too small.  2) Reward is too low for workers to work on the task.  3) If you use a custom html template, your "
+    "template may be broken.  4) Data (image/video/text) sent for annotation is broken or too big, preventing "
+    "completion.  5) All workers declined the tasks."
+)
+"""Ground Truth's own failure reason: clients match it, so it is kept to the letter."""
+
+
+class WaitingForPeople(Exception):  # noqa: N818 - a signal to the caller, not an error
+    """The walk cannot go on before people answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of submitted answers."""
+
+    accepted: int
+    repeated: int
+    """The same answer was there already; harmless."""
+    refused: tuple[tuple[Answer, str], ...]
+    """Answers that cannot be taken, and why."""
+
+
+def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> list[int]:
+    """Have people label the objects that `choose` names; return those that got a label.
+
+    Two steps: publishing the batch, and consolidating it once everybody answered. Between them the walk ends with
+    `WaitingForPeople`. An empty choice asks nobody.
+    """
+    run.check_stop()
+    published = run.steps.run(f"{name}.ask", lambda: _publish(run, purpose, choose()))
+    objects: list[int] = published.result["objects"]
+    if not objects:
+        return []
+    run.batches += 1
+    batch = run.batches
+    label_step = f"{name}.labels"
+    if not run.steps.known(label_step) and not _is_complete(run, batch):
+        raise WaitingForPeople
+    labeled = run.steps.run(label_step, lambda: _consolidate(run, batch))
+    found: list[int] = labeled.result["labeled"]
+    return found
+
+
+def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
+    numbers = chosen.objects.tolist()
+    slots = run.request.workers_per_object
+    batch = run.batches + 1
+    at = iso(run.clock.now())
+
+    def rows(connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT INTO task (object, batch, purpose, slots, free, published) VALUES (?, ?, ?, ?, ?, ?)",
+            [(number, batch, purpose.value, slots, slots, at) for number in numbers],
+        )
+        add_event(connection, at, "tasks-published", batch=batch, objects=len(numbers))
+
+    result = {"objects": numbers, "explored": chosen.explored.tolist(), "purpose": purpose.value}
+    return StepOutput(result, rows=rows if numbers else None)
+
+
+def _is_complete(run: Run, batch: int) -> bool:
+    """Every slot of the batch is answered or declined, or its availability time is over."""
+    row = run.store.one("SELECT MIN(published) AS published, SUM(free) AS free FROM task WHERE batch = ?", batch)
+    if row is None or row["published"] is None or row["free"] == 0:
+        return True
+    lifetime = timedelta(seconds=run.request.task_availability_seconds)
+    return run.clock.now() >= parse(row["published"]) + lifetime
+
+
+def open_tasks(run: Run) -> list[HumanTask]:
+    """Tasks that still want answers, by object number."""
+    answered: dict[int, list[str]] = {}
+    for row in run.store.stream(
+        "SELECT object, worker FROM answer WHERE object IN (SELECT object FROM task WHERE closed IS NULL)"
+    ):
+        answered.setdefault(row["object"], []).append(row["worker"])
+    return [
+        HumanTask(
+            object=row["object"],
+            batch=row["batch"],
+            input=run.task.task_input(run.manifest.source(row["object"])),
+            workers=row["slots"],
+            answered_by=tuple(sorted(answered.get(row["object"], ()))),
+        )
+        for row in run.store.rows("SELECT * FROM task WHERE closed IS NULL AND free > 0 ORDER BY object")
+    ]
+
+
+def submit(run: Run, answers: Iterable[Answer]) -> Submitted:
+    """Store answers: answer, slot, ledger and event in one transaction."""
+    accepted = repeated = 0
+    refused: list[tuple[Answer, str]] = []
+    at = iso(run.clock.now())
+    with run.store.transaction() as connection:
+        for answer in answers:
+            try:
+                stored = _store_answer(run, connection, answer, at)
+            except AnswerError as error:
+                refused.append((answer, str(error)))
+                continue
+            accepted += stored
+            repeated += not stored
+        if accepted:
+            add_event(connection, at, "answers", count=accepted)
+    return Submitted(accepted, repeated, tuple(refused))
+
+
+def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: str) -> bool:
+    """Store one answer; ``False`` when it was there; `AnswerError` when it cannot be taken."""
+    content = None if answer.content is None else to_json(answer.content)
+    there = connection.execute(
+        "SELECT content FROM answer WHERE object = ? AND worker = ?", (answer.object, answer.worker)
+    ).fetchone()
+    if there is not None:
+        if there["content"] == content:
+            return False
+        raise AnswerError(f"object {answer.object}: {answer.worker} has answered it already, otherwise")
+    task = connection.execute("SELECT * FROM task WHERE object = ?", (answer.object,)).fetchone()
+    if task is None:
+        raise AnswerError(f"object {answer.object}: nobody was asked about it")
+    if task["closed"] is not None or task["free"] == 0:
+        raise AnswerError(f"object {answer.object}: all {task['slots']} answers are in")
+    if answer.content is not None:
+        run.task.label_from_answer(answer.content)  # raises AnswerError
+    connection.execute(
+        "INSERT INTO answer (object, worker, content, submitted, seconds, extra) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            answer.object,
+            answer.worker,
+            content,
+            answer.submitted or at,
+            answer.seconds,
+            to_json(answer.extra),
+        ),
+    )
+    connection.execute("UPDATE task SET free = free - 1 WHERE object = ? AND free > 0", (answer.object,))
+    if answer.content is not None:  # a declined task is not paid
+        connection.execute(
+            "INSERT INTO ledger (object, worker, kind, quantity, micro_usd) VALUES (?, ?, 'answer', 1, ?)",
+            (answer.object, answer.worker, run.prices.answer),
+        )
+    return True
+
+
+def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
+    """Turn a batch's answers into labels; objects without any answer fail as Ground Truth says it, unless `stopped`."""
+    asked = [row["object"] for row in run.store.rows("SELECT object FROM task WHERE batch = ? ORDER BY object", batch)]
+    answers = answers_so_far(run.store, run, batch)
+    answered = {number for number, _, _ in answers}
+    labeled = [number for number in asked if number in answered]
+    failed = [number for number in asked if number not in answered and not stopped]
+    consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    now = run.clock.now()
+    at, created = iso(now), iso_micro(now)
+
+    def rows(connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT INTO label (object, label, confidence, source, batch, created) VALUES (?, ?, ?, 'people', ?, ?)",
+            [
+                (number, to_json(consolidated[number].label), consolidated[number].confidence, batch, created)
+                for number in labeled
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO failure (object, reason, retries, created) VALUES (?, ?, 1, ?)",
+            [(number, EXPIRED, at) for number in failed],
+        )
+        connection.executemany(
+            "INSERT INTO ledger (object, worker, kind, quantity, micro_usd) VALUES (?, '', 'human-object', 1, ?)",
+            [(number, run.prices.human_object) for number in labeled],
+        )
+        connection.execute("UPDATE task SET closed = ? WHERE batch = ?", (at, batch))
+        add_event(connection, at, "batch-labeled", batch=batch, labeled=len(labeled), failed=len(failed))
+
+    labels = {str(number): consolidated[number].label for number in labeled}
+    return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
+
+
+def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:
+    """Every answer that is not a decline up to a batch, as ``(object, worker, label)``, in a fixed order."""
+    return [
+        (row["object"], row["worker"], run.task.label_from_answer(json.loads(row["content"])))
+        for row in store.stream(
+            "SELECT object, worker, content FROM answer WHERE content IS NOT NULL"
+            " AND object IN (SELECT object FROM task WHERE batch <= ?) ORDER BY object, worker",
+            batch,
+        )
+    ]
+
+
+def answers_of(store: JobStore, batch: int) -> dict[int, list[Answer]]:
+    """Return a batch's answers by object, declines included."""
+    found: dict[int, list[Answer]] = {}
+    for row in store.stream(
+        "SELECT answer.* FROM answer JOIN task USING (object) WHERE batch = ? ORDER BY object, submitted, worker",
+        batch,
+    ):
+        content = None if row["content"] is None else json.loads(row["content"])
+        found.setdefault(row["object"], []).append(
+            Answer(
+                row["object"],
+                row["worker"],
+                content,
+                row["submitted"],
+                row["seconds"],
+                json.loads(row["extra"]),
+            )
+        )
+    return found
+
+
+def withdraw_open_tasks(run: Run) -> StepOutput:
+    """Close the open batch because the job stops: objects with answers get labels, the others stay as they were."""
+    row = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE closed IS NULL")
+    if row is None or row["batch"] is None:
+        return StepOutput({"labeled": [], "failed": [], "labels": {}})
+    return _consolidate(run, row["batch"], stopped=True)

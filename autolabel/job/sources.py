@@ -1,0 +1,60 @@
+"""Where a job's objects come from: the manifest's own text, a folder of pictures, or S3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autolabel.api.kinds import TaskKind
+from autolabel.storage.base import StorageOptions
+from autolabel.storage.objects import object_reader
+
+if TYPE_CHECKING:
+    from autolabel.api.request import LabelingJobRequest
+    from autolabel.inference.embed import SourceReader
+    from autolabel.job.settings import Settings
+    from autolabel.manifest.lines import Manifest
+    from autolabel.storage.objects import ObjectReader
+
+
+def storage_options(settings: Settings, request: LabelingJobRequest) -> StorageOptions:
+    """Say how S3 is reached; what is written there is encrypted with the request's key."""
+    return StorageOptions(
+        endpoint_url=settings.endpoint_url,
+        kms_key_id=request.kms_key_id or None,
+        allowed_buckets=frozenset(settings.buckets) or None,
+    )
+
+
+class TextSources:
+    """Texts that stand in the manifest."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def get(self, number: int) -> str:
+        """Return the text of object `number`."""
+        return self._manifest.source(number)
+
+
+class FileSources:
+    """Pictures that the manifest refers to."""
+
+    def __init__(self, manifest: Manifest, objects: ObjectReader) -> None:
+        self._manifest = manifest
+        self._objects = objects
+
+    def get(self, number: int) -> bytes:
+        """Read object `number`; `ObjectError` when this one cannot be read."""
+        return self._objects.get(self._manifest.source(number))
+
+
+def sources_of(manifest: Manifest) -> list[str]:
+    """Return what every object's ``source`` or ``source-ref`` says, for a workforce to recognise it by."""
+    return [manifest.source(number) for number in range(len(manifest.index))]
+
+
+def source_reader(manifest: Manifest, options: StorageOptions, settings: Settings, kind: TaskKind) -> SourceReader:
+    """Return the reader of a job's objects."""
+    if kind is TaskKind.TEXT_CLASSIFICATION:
+        return TextSources(manifest)
+    return FileSources(manifest, object_reader(options, root=settings.root))

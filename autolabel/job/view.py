@@ -1,0 +1,358 @@
+"""What a job looks like from outside: the facts behind `status`, `plan`, the report and the closing summary."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autolabel.api.kinds import TaskKind
+from autolabel.errors import ObjectError, StorageError
+from autolabel.job.clock import parse
+from autolabel.job.cost import Cost, add_up
+from autolabel.job.finish import final_states
+from autolabel.job.look import audit_outcome, machine_labels_of, stored_look
+from autolabel.job.pool import State, count
+from autolabel.job.settings import MICRO
+from autolabel.report.data import (
+    BoundaryItem,
+    CostRow,
+    CostTable,
+    Decision,
+    FailureRow,
+    Interval,
+    Outcome,
+    Purpose,
+    ReportData,
+    RoundRow,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from autolabel.job.look import Look
+    from autolabel.job.run import Run
+
+BINS = 10
+BOUNDARY = 12
+FAILURES_SHOWN = 200
+THUMBNAIL = 160
+TEXT_SHOWN = 400
+
+
+def human_labels(run: Run) -> dict[str, int]:
+    """Labels by people, by what they were asked for; ``chained`` came with the manifest."""
+    found = {"train": 0, "audit": 0, "rest": 0, "chained": 0}
+    for row in run.store.rows(
+        "SELECT COALESCE(task.purpose, 'chained') AS purpose, COUNT(*) AS n FROM label LEFT JOIN task USING (object)"
+        " WHERE source != 'chained-machine' GROUP BY 1"
+    ):
+        found[row["purpose"]] = row["n"]
+    return found
+
+
+def cost_of(run: Run) -> Cost:
+    """Everything the job has cost so far."""
+    return add_up(
+        run.store,
+        run.prices,
+        workers=run.request.workers_per_object,
+        machine=len(machine_labels_of(stored_look(run))),
+    )
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return the document that a verb prints with ``--json``."""
+    look = stored_look(run)
+    states = final_states(run, look)
+    certificate = run.steps.stored("certificate")
+    return {
+        "job": run.request.name,
+        "status": run.store.fact("status"),
+        "failure_reason": run.store.fact("failure_reason") or "",
+        "counters": count(states).to_document(),
+        "human_labels": human_labels(run),
+        "certificate": certificate.result if certificate else None,
+        "cost": cost_of(run).to_json(),
+        "output": str(run.folder.output_manifest),
+    }
+
+
+def plan(run: Run) -> dict[str, Any]:
+    """Forecast the job: before the first round its bounds, afterwards the planner's own figures, round by round."""
+    objects = run.objects
+    prices = run.prices.per_object(run.request.workers_per_object)
+    unlabeled = int((final_states(run, stored_look(run)) == State.UNLABELED).sum())
+    rounds = list(_rounds(run))
+    facts: dict[str, Any] = {
+        "job": run.request.name,
+        "objects": objects,
+        "unlabeled": unlabeled,
+        "error": run.settings.error,
+        "confidence": run.settings.confidence,
+        "price_human_object": prices.human,
+        "price_machine_object": prices.machine,
+        "all_human_cost": objects * prices.human,
+        "rounds": [{"round": number, **result["forecast"]} for number, result in rounds],
+    }
+    if rounds:
+        facts["forecast"] = rounds[-1][1]["forecast"]
+    else:
+        facts["forecast"] = _before(run)
+    return facts
+
+
+def _before(run: Run) -> dict[str, Any]:
+    """Bounds before any label: the least that trains and certifies, and people for everything."""
+    from autolabel.job.rounds import batch_size
+    from autolabel.quality.planner import LEAST_SHARE
+    from autolabel.quality.rule import audits_needed, wrong_labels_that_break
+
+    prices = run.prices.per_object(run.request.workers_per_object)
+    n = run.objects
+    if not run.request.automated:
+        return {"human_total": n, "low": n, "high": n, "cost": n * prices.human}
+    limit = wrong_labels_that_break(run.settings.error, n)
+    train = min(n, max(batch_size(run), int(LEAST_SHARE * n)))
+    audits = audits_needed(n - train, limit, 0, run.settings.quality.delta) if n > train else 0
+    low = min(n, train + (audits if audits is not None else n))
+    middle = (low + n) // 2
+    return {"human_total": middle, "low": low, "high": n, "cost": middle * prices.human + (n - middle) * prices.machine}
+
+
+def _rounds(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    for row in run.store.stream("SELECT name, result FROM step WHERE name LIKE 'round-%.learn' ORDER BY position"):
+        yield int(row["name"][6:9]), json.loads(row["result"])
+
+
+def report_data(run: Run) -> ReportData:
+    """Gather everything the report shows."""
+    look = stored_look(run)
+    states = final_states(run, look)
+    certificate = run.steps.stored("certificate")
+    finished = run.store.fact("finished")
+    cost = cost_of(run)
+    return ReportData(
+        name=run.request.name,
+        arn=run.request.job_arn,
+        status=run.store.fact("status"),
+        task=run.task.kind,
+        label_attribute=run.request.label_attribute,
+        created=parse(run.store.fact("created")),
+        finished=parse(finished) if finished else None,
+        failure_reason=run.store.fact("failure_reason") or "",
+        categories=run.task.categories,
+        counters=count(states).to_document(),
+        human_labels=human_labels(run),
+        certificate=certificate.result if certificate else None,
+        rounds=tuple(_round_rows(run)),
+        cost=_cost_table(run, cost),
+        forecast_before=_outcome_before(run),
+        actual_after=_outcome_after(run, cost, states),
+        settings=_settings(run),
+        versions=versions(),
+        warnings=_warnings(run),
+        failures=tuple(_failures(run)),
+        files=_files(run),
+        **(_look_views(run, look) if look is not None else {}),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the result."""
+    packages = ("autolabel-engine", "numpy", "scipy", "scikit-learn", "torch")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _round_rows(run: Run) -> Iterator[RoundRow]:
+    """One row a human batch, with the forecast made after it."""
+    forecasts = {result["trained_on"]: result for _, result in _rounds(run)}
+    seconds = _seconds_by_batch(run)
+    total = human_labels(run)["chained"]
+    machine = len(machine_labels_of(stored_look(run)))
+    for row in run.store.rows(
+        "SELECT task.batch, purpose, COUNT(label.object) AS n FROM task LEFT JOIN label USING (object)"
+        " GROUP BY task.batch, purpose ORDER BY task.batch"
+    ):
+        total += row["n"]
+        result = forecasts.get(total)
+        forecast = result["forecast"] if result else None
+        yield RoundRow(
+            number=row["batch"],
+            purpose=Purpose(row["purpose"]),
+            human_labels=row["n"],
+            cumulative_human_labels=total,
+            seconds=seconds.get(row["batch"], 0.0),
+            machine_labels=machine if row["purpose"] == "audit" else 0,
+            forecast_human_labels=_interval(forecast) if forecast else None,
+            forecast_machine_share=forecast["machine"] / run.objects if forecast else None,
+            estimated_error=result["mean_error"] if result else None,
+        )
+
+
+def _interval(forecast: dict[str, Any]) -> Interval:
+    point = forecast["human_total"]
+    return Interval(point, min(point, forecast["low"]), max(point, forecast["high"]))
+
+
+def _seconds_by_batch(run: Run) -> dict[int, float]:
+    """Machine seconds after each batch was asked, up to the next one."""
+    found: dict[int, float] = {}
+    batch = 0
+    for row in run.store.stream("SELECT name, seconds FROM step ORDER BY position"):
+        batch += row["name"].endswith(".labels")
+        found[batch] = found.get(batch, 0.0) + row["seconds"]
+    return found
+
+
+def _cost_table(run: Run, cost: Cost) -> CostTable:
+    rows = (
+        CostRow("human answers", cost.answers, "answer", run.prices.answer / MICRO, cost.answers_micro / MICRO),
+        CostRow(
+            "human labels",
+            cost.human_objects,
+            "label",
+            run.prices.human_object / MICRO,
+            cost.human_objects_micro / MICRO,
+        ),
+        CostRow(
+            "machine labels",
+            cost.machine_objects,
+            "label",
+            run.prices.machine_object / MICRO,
+            cost.machine_micro / MICRO,
+        ),
+        CostRow(
+            "compute",
+            cost.compute_seconds,
+            "second",
+            run.prices.compute_hour / MICRO / 3600,
+            cost.compute_micro / MICRO,
+        ),
+    )
+    return CostTable(rows, cost.total_micro / MICRO, cost.all_human_micro / MICRO)
+
+
+def _outcome_before(run: Run) -> Outcome:
+    """The first forecast there is: bounds' middle before any label, the first round's own after it."""
+    first = next((result["forecast"] for _, result in _rounds(run)), None)
+    if first is None:
+        before = _before(run)
+        return Outcome(human_labels=before["human_total"], dollars=before["cost"])
+    return Outcome(human_labels=first["human_total"], machine_labels=first["machine"], dollars=first["cost"])
+
+
+def _outcome_after(run: Run, cost: Cost, states: NDArray[np.uint8]) -> Outcome | None:
+    if run.store.fact("finished") is None:
+        return None
+    tally = np.bincount(states, minlength=len(State))
+    return Outcome(
+        human_labels=int(tally[State.PEOPLE] + tally[State.CHAINED_PEOPLE]),
+        machine_labels=int(tally[State.MACHINE]),
+        dollars=cost.total_micro / MICRO,
+        seconds=cost.compute_seconds,
+    )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    import msgspec
+
+    found: dict[str, Any] = msgspec.to_builtins(run.settings)
+    return found
+
+
+def _warnings(run: Run) -> tuple[str, ...]:
+    started = run.steps.stored("start")
+    return (*run.store.fact("notes", []), *(started.result["warnings"] if started else ()))
+
+
+def _failures(run: Run) -> Iterator[FailureRow]:
+    for row in run.store.rows("SELECT object, reason FROM failure ORDER BY object LIMIT ?", FAILURES_SHOWN):
+        yield FailureRow(row["object"], run.index.line_number(row["object"]), row["reason"])
+
+
+def _files(run: Run) -> dict[str, str]:
+    return {
+        "labels": str(run.folder.output_manifest),
+        "report": str(run.folder.report),
+        "certificate": str(run.folder.certificate),
+        "ledger": str(run.folder.ledger),
+    }
+
+
+def _look_views(run: Run, look: Look) -> dict[str, Any]:
+    """Reliability, risk and coverage, confusion and the boundary, all from the audit: an unbiased sample."""
+    arrays = look.freeze.arrays()
+    ranks = np.asarray(look.freeze.result["audit_ranks"], np.int64)
+    views: dict[str, Any] = {"boundary": tuple(_boundary(run, look, arrays))}
+    if not len(ranks):
+        return views
+    objects, predicted = arrays["order"][ranks], arrays["predicted"][ranks]
+    wrong, _ = audit_outcome(run, objects, predicted)
+    views["reliability"] = tuple(_reliability(arrays["error_probability"][ranks], wrong))
+    coverage = (ranks + 1) / len(arrays["order"])
+    risk = np.cumsum(wrong) / (np.arange(len(ranks)) + 1)
+    views["risk_coverage"] = tuple(zip(coverage.tolist(), risk.tolist(), strict=True))
+    views["confusion"] = _confusion(run, objects, predicted)
+    return views
+
+
+def _reliability(probability: NDArray[np.floating], wrong: NDArray[np.bool_]) -> Iterator[tuple[float, float, int]]:
+    """Bins of equal count over the audit, by predicted error probability."""
+    order = np.argsort(probability, kind="stable")
+    for part in np.array_split(order, min(BINS, len(order))):
+        yield float(probability[part].mean()), float(wrong[part].mean()), len(part)
+
+
+def _confusion(run: Run, objects: NDArray[np.int64], predicted: NDArray[np.int32]) -> NDArray[np.int64]:
+    size = len(run.task.categories)
+    table = np.zeros((size, size), np.int64)
+    guess = dict(zip(objects.tolist(), predicted.tolist(), strict=True))
+    for row in run.store.rows("SELECT object, label FROM label JOIN task USING (object) WHERE purpose = 'audit'"):
+        table[json.loads(row["label"]), guess[row["object"]]] += 1
+    return table
+
+
+def _boundary(run: Run, look: Look, arrays: dict[str, Any]) -> Iterator[BoundaryItem]:
+    """The last objects the machine was trusted with, and the first it was not."""
+    stop = look.walk.result["stop_rank"]
+    ranks = look.walk.arrays()["machine_ranks"]
+    accepted = ranks[-BOUNDARY:]
+    rejected = np.arange(stop, min(stop + BOUNDARY, len(arrays["order"])))
+    for decision, chosen in ((Decision.ACCEPTED, accepted), (Decision.REJECTED, rejected)):
+        for rank in chosen.tolist():
+            number = int(arrays["order"][rank])
+            text, thumbnail = _shown(run, number)
+            yield BoundaryItem(
+                object=number,
+                predicted=run.task.categories[int(arrays["predicted"][rank])],
+                error_probability=float(arrays["error_probability"][rank]),
+                decision=decision,
+                text=text,
+                thumbnail=thumbnail,
+                human=_human_name(run, run.store.one("SELECT label FROM label WHERE object = ?", number)),
+            )
+
+
+def _human_name(run: Run, row: sqlite3.Row | None) -> str | None:
+    return None if row is None else run.task.categories[json.loads(row["label"])]
+
+
+def _shown(run: Run, number: int) -> tuple[str | None, bytes | None]:
+    """Text, or a small JPEG; an object that cannot be read any more is shown by its reference."""
+    source = run.manifest.source(number)
+    if run.task.kind is TaskKind.TEXT_CLASSIFICATION:
+        return source[:TEXT_SHOWN], None
+    from autolabel.inference.thumbnail import thumbnail
+
+    try:
+        raw = run.sources.get(number)
+        return None, thumbnail(raw if isinstance(raw, bytes) else raw.encode(), THUMBNAIL)
+    except (ObjectError, StorageError):
+        return source[:TEXT_SHOWN], None

@@ -1,0 +1,1 @@
+"""Input lines, strictly read and indexed, and augmented output lines."""

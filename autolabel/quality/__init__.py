@@ -1,0 +1,1 @@
+"""The promise: certificate, audit, rule and planner. Pure mathematics."""

@@ -1,0 +1,100 @@
+"""The audit rule of the dataset contract: how many wrong audited predictions a machine share survives.
+
+Setting. `remainder` objects have a frozen prediction and a frozen order from most to least confident. An audit of
+`audits` of them is drawn uniformly without replacement and labeled by people. The contract breaks when `limit` or more
+machine labels are wrong. Walk the order; stop just before the (k+1)-th audited object whose prediction is wrong;
+machine-label every un-audited object before the stop.
+
+Theorem. With ``k = allowed_errors(...)``, P(wrong machine labels >= limit) <= delta, whatever the model, the order and
+the pattern of errors.
+
+Proof. Let F be the first ``limit + k`` wrong predictions in the order; F does not depend on the audit. If at least
+``k + 1`` of F are audited, the walk stops at or before the (k+1)-th of them, so fewer than `limit` un-audited members
+of F precede the stop. A violation therefore implies that at most `k` of F are audited, and the number of audited
+members of F is Hypergeometric(remainder, limit + k, audits). If only ``e < limit + k`` predictions are wrong, a
+violation needs at least `limit` of them un-audited, hence at most ``e - limit`` audited; pad them with arbitrary other
+objects to a set of size ``limit + k``: at most `k` of that set are audited, and the same bound holds.
+
+The largest valid `k` is found by bisection, which is exact because the violation probability grows with `k`: with
+``F_k`` the first ``limit + k`` of any fixed sequence, "at least `limit` of F_k are un-audited" implies the same of
+``F_{k+1}``.
+"""
+
+from __future__ import annotations
+
+from autolabel.quality import hypergeometric
+
+
+def violation_bound(remainder: int, limit: int, audits: int, allowed: int) -> float:
+    """Largest probability that the walk with `allowed` errors leaves `limit` or more wrong machine labels.
+
+    It is attained by any model that makes at least ``limit + allowed`` errors.
+    """
+    if remainder - audits < limit:
+        return 0.0  # fewer un-audited objects than it takes to break the contract
+    return hypergeometric.cdf(allowed, remainder, limit + allowed, audits)
+
+
+def allowed_errors(remainder: int, limit: int, audits: int, delta: float) -> int | None:
+    """Most wrong audited predictions the walk may pass (``k_c``), or ``None`` when not even zero is safe.
+
+    Parameters
+    ----------
+    remainder
+        Objects with a frozen prediction, N >= 0.
+    limit
+        Wrong machine labels that would break the contract, r >= 1.
+    audits
+        Objects audited, 0 <= m <= N.
+    delta
+        Allowed probability of a broken contract, in (0, 1).
+    """
+    _check(remainder, limit, audits, delta)
+    if violation_bound(remainder, limit, audits, 0) > delta:
+        return None
+    low, high = 0, audits  # low is safe
+    while low < high:
+        middle = (low + high + 1) // 2
+        if violation_bound(remainder, limit, audits, middle) <= delta:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def audits_needed(remainder: int, limit: int, allowed: int, delta: float) -> int | None:
+    """Fewest audits whose walk may pass `allowed` errors, or ``None`` when even auditing everything is too few.
+
+    These are the economical audit sizes: any other size buys no further error.
+    """
+    _check(remainder, limit, 0, delta)
+    low, high = allowed, remainder
+    if high < low or violation_bound(remainder, limit, high, allowed) > delta:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if violation_bound(remainder, limit, middle, allowed) <= delta:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def wrong_labels_that_break(error: float, labels: int) -> int:
+    """Fewest wrong labels that exceed a share of `error` among `labels`: ``r = floor(error * labels) + 1``.
+
+    The product is rounded at 1e-9 first, so that 0.05 * 100 is 5 whatever binary fractions say.
+    """
+    return int(round(error * labels, 9) // 1) + 1
+
+
+def _check(remainder: int, limit: int, audits: int, delta: float) -> None:
+    if not 0 <= audits <= remainder:
+        msg = f"found {audits} audits of {remainder} objects; expected between 0 and all of them"
+        raise ValueError(msg)
+    if limit < 1:
+        msg = f"found a limit of {limit} wrong labels; expected at least 1"
+        raise ValueError(msg)
+    if not 0.0 < delta < 1.0:
+        msg = f"found delta = {delta}; expected a probability between 0 and 1"
+        raise ValueError(msg)

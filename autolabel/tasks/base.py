@@ -1,0 +1,78 @@
+"""The `Task` protocol: everything the rest of the project needs to know about one task type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from autolabel.api.kinds import TaskKind
+
+Label = Any
+"""A label as JSON: an ``int`` class id here; a list of boxes or a mask reference for other task types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidated:
+    """One object's label from several answers."""
+
+    label: Label
+    confidence: float
+    """In [0, 1], two decimals in the manifest; 0 when a single worker answered."""
+
+
+class Task(Protocol):
+    """One task type over fixed categories. Pure: no I/O, no clock, no randomness of its own.
+
+    An answer's content is the JSON a worker page posts (`answerContent` of a worker-response file); a label
+    is what the job stores; a manifest value is what stands under the label attribute in an output line.
+    For boxes the label is ``{"annotations": [...], "image_size": [...]}``, for masks a reference to a PNG and
+    its colour map: both are JSON, so the job never looks inside.
+    """
+
+    kind: TaskKind
+    categories: tuple[str, ...]
+
+    def task_input(self, source: str) -> dict[str, Any]:
+        """Build what a built-in PRE- Lambda gives the worker page: ``taskObject`` and ``labels``."""
+        ...
+
+    def label_from_answer(self, content: Mapping[str, Any]) -> Label:
+        """Read one worker's answer; raise `AnswerError` naming what was found and what was expected."""
+        ...
+
+    def answer_from_label(self, label: Label) -> dict[str, Any]:
+        """Write the answer content that a worker who means `label` would post."""
+        ...
+
+    def label_from_record(self, record: Mapping[str, Any], attribute: str) -> Label | None:
+        """Read an output line's label; ``None`` when the line has none; `ObjectError` when it is broken."""
+        ...
+
+    def truth_from_record(self, record: Mapping[str, Any], attribute: str | None = None) -> Label:
+        """Read a truth line: the attribute's label, else ``class_id``, else ``label``."""
+        ...
+
+    def manifest_fields(
+        self, attribute: str, label: Label, *, confidence: float, human: bool, job_name: str, created: str
+    ) -> dict[str, Any]:
+        """Build the two keys of an output line: ``<attribute>`` and ``<attribute>-metadata``."""
+        ...
+
+    def consolidate(
+        self, answers: Sequence[tuple[int, str, Label]], *, objects: Sequence[int]
+    ) -> dict[int, Consolidated]:
+        """Turn ``(object, worker, label)`` answers into one label for each of `objects`.
+
+        All answers may inform what is believed of the workers; only `objects` are returned.
+        """
+        ...
+
+    def loss(self, predicted: Sequence[Label], reference: Sequence[Label]) -> NDArray[np.float64]:
+        """Loss of each pair in [0, 1], shape ``(n,)``; 0 or 1 for classes."""
+        ...

@@ -1,0 +1,109 @@
+"""Truth files: a manifest's lines with the right answer on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from autolabel.errors import ObjectError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from autolabel.tasks.base import Label, Task
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_truth(path: str | Path, sources: Sequence[str], task: Task, *, attribute: str | None = None) -> list[Label]:
+    """Read the true label of every object of a manifest from a JSON Lines file.
+
+    Where the file has as many lines as the manifest and each shows the same object, line i is object i. Else
+    lines are joined by ``source`` or ``source-ref``, so that the file may be longer or in another order.
+
+    Parameters
+    ----------
+    path
+        Lines as in the manifest, each with a label that `Task.truth_from_record` reads. Blank lines are
+        skipped.
+    sources
+        Each object's ``source`` or ``source-ref`` exactly as the manifest has it, shape ``(N,)``.
+    attribute
+        Label attribute to prefer over ``class_id`` and ``label``.
+
+    Returns
+    -------
+    Labels by object number, N of them.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, a line has no usable label, or an object of the manifest is not in it.
+    """
+    truth = _Truth(Path(path), task, attribute)
+    aligned = _aligned(truth, sources)
+    return _joined(truth, sources) if aligned is None else aligned
+
+
+def _aligned(truth: _Truth, sources: Sequence[str]) -> list[Label] | None:
+    """Return the labels in file order, or ``None`` where the file shows other objects than the manifest."""
+    labels: list[Label] = []
+    for _, source, label in truth.entries():
+        if len(labels) == len(sources) or source != sources[len(labels)]:
+            return None
+        labels.append(label)
+    return labels if len(labels) == len(sources) else None
+
+
+def _joined(truth: _Truth, sources: Sequence[str]) -> list[Label]:
+    """Return the label that the file gives each source."""
+    found: dict[str, tuple[int, Label]] = {}
+    for line, source, label in truth.entries():
+        first, known = found.setdefault(source, (line, label))
+        if known != label:
+            raise SettingsError(
+                f"{truth.path}:{line}: the same object has another label in line {first}: {source!r:.80}; "
+                "keep one of the two lines, or give the file the manifest's lines in the manifest's order"
+            )
+    missing = [number for number, source in enumerate(sources) if source not in found]
+    if missing:
+        raise SettingsError(
+            f"{truth.path} has no label for object {missing[0]} of the manifest (counted from 0), "
+            f"{truth.key} {sources[missing[0]]!r:.80}; {len(missing)} of {len(sources)} objects are missing. "
+            f"Every object needs a line with the same {truth.key} and a label"
+        )
+    return [found[source][1] for source in sources]
+
+
+class _Truth:
+    """A truth file that can be read more than once, so that its texts need not stay in memory."""
+
+    def __init__(self, path: Path, task: Task, attribute: str | None) -> None:
+        self.path = path
+        self.key = task.kind.source_key
+        self._task = task
+        self._attribute = attribute
+
+    def entries(self) -> Iterator[tuple[int, str, Label]]:
+        """Yield 1-based line, source and label of every line that is not blank."""
+        try:
+            with self.path.open("rb") as file:
+                for line, data in enumerate(file, 1):
+                    text = data.removeprefix(_BOM) if line == 1 else data
+                    if text.strip():
+                        yield line, *self._entry(text, line)
+        except OSError as error:
+            raise SettingsError(f"the truth file {self.path} cannot be read: {error.strerror}") from error
+
+    def _entry(self, text: bytes, line: int) -> tuple[str, Label]:
+        try:
+            record: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+            label = self._task.truth_from_record(record, self._attribute)
+        except (ObjectError, ValueError, RecursionError) as error:
+            raise SettingsError(f"{self.path}:{line}: {error}") from error
+        source = record.get(self.key)
+        if not isinstance(source, str):
+            raise SettingsError(f"{self.path}:{line}: found {self.key} {source!r:.80}, expected the manifest's string")
+        return source, label

@@ -1,0 +1,1 @@
+"""The catalogue of starting checkpoints: a folder each, with its `model.toml`."""
