@@ -57,14 +57,15 @@ def test_lite0_at_another_size_is_another_encoder_with_a_name_that_leads_back():
     assert own.dim == model_entry("efficientnet-lite0").dim
 
 
-def test_lite0_gives_the_same_bytes_twice_and_however_many_threads():
+def test_lite0_gives_the_same_bytes_twice_and_the_same_features_however_many_threads():
     encoder = encoder_for("efficientnet-lite0", size=64, device="cpu")
     prepared = [encoder.prepare(png(waves(size))) for size in range(40, 76)]
     once = encoder.encode(prepared)
+    assert encoder.encode(prepared).tobytes() == once.tobytes()
     threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)
-        assert encoder.encode(prepared).tobytes() == once.tobytes()
+        torch.set_num_threads(1)  # some processors' kernels add up in another order then
+        np.testing.assert_allclose(encoder.encode(prepared), once, atol=1e-3)
     finally:
         torch.set_num_threads(threads)
     assert encoder.encode([]).shape == (0, 1280)
