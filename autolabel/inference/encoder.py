@@ -61,6 +61,11 @@ class Encoder(Protocol):
         """Objects that one call of `encode` should get: a batch of images, a few thousand texts to sort."""
         ...
 
+    @property
+    def rectified(self) -> bool:
+        """Whether the values are activations behind a rectifier: never negative and long-tailed."""
+        ...
+
     def prepare(self, raw: bytes | str) -> Prepared:
         """Decode or tokenise one object; `ObjectError` when that cannot be done. Thread-safe."""
         ...

@@ -37,6 +37,7 @@ class PixelEncoder:
     dim = CELLS * CELLS * (DIRECTIONS + 3)
     modality = Modality.IMAGE
     window = 256
+    rectified = False
     fingerprint = fingerprint_of(
         "", {"kind": "pixels", "version": VERSION, "shape": [SIDE, CELLS, DIRECTIONS], "weight": THUMBNAIL_WEIGHT}
     )

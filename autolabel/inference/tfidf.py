@@ -41,6 +41,7 @@ class TfidfEncoder:
     name = "tfidf"
     modality = Modality.TEXT
     window = 4096
+    rectified = False
 
     def __init__(self, state: State | None = None) -> None:
         self._vectorizers: list[Any] = []

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 PREFIX = "torchvision:"
 
 _INCEPTIONS = ("googlenet", "inception_v3")
+_RECTIFIED = (
+    "alexnet", "densenet", "googlenet", "inception", "mnasnet", "mobilenet_v2", "regnet", "resnet", "resnext",
+    "shufflenet", "squeezenet", "vgg", "wide_resnet",
+)  # fmt: skip
+"""Families whose last activations went through a ReLU."""
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
@@ -43,7 +48,14 @@ def torchvision_encoder(architecture: str, *, device: torch.device, bf16: bool =
     network, dim = network_from_state(architecture, state)
     weights = digest_of({name: tensor.numpy() for name, tensor in network.state_dict().items()})
     return TorchImageEncoder(
-        PREFIX + architecture, network, dim, weights=weights, wants=wants, device=device, bf16=bf16
+        PREFIX + architecture,
+        network,
+        dim,
+        weights=weights,
+        wants=wants,
+        device=device,
+        bf16=bf16,
+        rectified=architecture.startswith(_RECTIFIED),
     )
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from autolabel.tasks.base import Task
 
 DEFAULT_ENCODER = {
-    TaskKind.IMAGE_CLASSIFICATION: "efficientnet-lite0",
-    TaskKind.TEXT_CLASSIFICATION: "minilm-l6-v2",
+    TaskKind.IMAGE_CLASSIFICATION: "efficientnet-lite0+pixels",
+    TaskKind.TEXT_CLASSIFICATION: "minilm-l6-v2+tfidf",
 }
 ARCHIVE = "model.tar.gz"
 

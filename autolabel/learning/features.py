@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_DIM = 512
+MAX_DIM = 640
 """Wider embeddings are projected to `REDUCED_DIM` principal directions: a head fits several times faster."""
-REDUCED_DIM = 256
+REDUCED_DIM = 384
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def test_a_fitted_encoder_comes_back_from_its_state():
 @pytest.mark.parametrize("name", ["resnet51", "", "pixels2", "/nowhere/model"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
     for ask in (encoder_for, model_entry, task_of):
-        with pytest.raises(CheckpointError, match="expected efficientnet-lite0, minilm-l6-v2, pixels, tfidf"):
+        with pytest.raises(CheckpointError, match="expected efficientnet-lite0, minilm-l6-v2, pixels, tfidf, two of"):
             ask(name)
 
 

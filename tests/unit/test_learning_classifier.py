@@ -97,8 +97,8 @@ def test_signals_tell_a_sure_prediction_from_an_unsure_one():
 
 def test_wide_embeddings_are_reduced_the_same_way_every_time():
     rng = np.random.default_rng(5)
-    raw = rng.normal(size=(700, 600)).astype(np.float32)
+    raw = rng.normal(size=(700, 700)).astype(np.float32)
     one, two = fit_features(raw), fit_features(raw.copy())
-    assert one.dim == 256
+    assert one.dim == 384
     assert (one.projection == two.projection).all()
     assert np.sqrt((one.apply(raw) ** 2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-3)
