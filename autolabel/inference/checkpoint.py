@@ -55,7 +55,7 @@ class Checkpoint:
     encoder, encoder_fingerprint
         What its features come from.
     arrays
-        Head, feature map, error model, and the state of an encoder that was fitted on the pool; finite, of the types
+        Head, feature map, error models, and the state of an encoder that was fitted on the pool; finite, of the types
         in `tensors.DTYPES`.
     facts
         JSON: where it comes from and what was measured.

@@ -1,8 +1,8 @@
 """Several encoders as one: what one of them misses another may see.
 
 Vectors are brought to unit length and put side by side, part ``i`` weighing ``1 / sqrt(i)``. A linear head on random
-labels is right for 85 % of TREC's questions at 1,000 labels with sentences and TF-IDF, for 79 % with sentences alone; on
-CIFAR-10 at 3,000 labels for 77 % with a network and pixels, for 74 % with the network alone.
+labels is right for 85 % of TREC's questions at 1,000 labels with sentences and TF-IDF, for 79 % with sentences alone;
+for 77 % of CIFAR-10 at 3,000 labels with a network and pixels, for 74 % with the network alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The classifier of a round: a head, its strength chosen by cross-fitting, and a model of its own errors."""
+"""The classifier of a round: a head as strong as cross-fitting finds, its neighbours' say, a model of its errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.learning.base import Predictions
-from autolabel.learning.confidence import ErrorModel, Neighbours, fit_error_model, signals_of
+from autolabel.learning.confidence import ErrorModel, fit_error_model, signals_of
 from autolabel.learning.head import LinearHead, fit_head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from autolabel.learning.graph import FeatureReader, PoolGraph
+
 FOLDS = 5
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+FIRST_PENALTY = 0.1
+"""Where the first search begins."""
+SAYS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+"""Weights that the neighbours' opinion may get; 0 does without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +36,43 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The pool around labeled objects: its graph, its features, and where the labeled objects are in it."""
+
+    graph: PoolGraph
+    features_of: FeatureReader
+    places: NDArray[np.int64]
+    """Of the labeled objects, shape ``(n,)``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Classifier:
     """A fitted head with everything needed to predict classes and error probabilities.
 
     Attributes
     ----------
+    say
+        Weight of the neighbours' opinion, one of `SAYS`.
+    errors
+        Error model for objects of the pool, whose neighbours have an opinion.
+    errors_alone
+        Error model for objects seen without a pool.
     out_of_fold
         The training objects' own predictions by heads that had not seen them: what reliability diagrams and
         forecasts are drawn from.
     """
 
     heads: Heads
+    say: float
     errors: ErrorModel
-    neighbours: Neighbours
+    errors_alone: ErrorModel
     out_of_fold: Predictions
 
-    def predict(self, features: NDArray[np.float32]) -> Predictions:
-        """Predict ``(n, F)`` features."""
-        probabilities = self.heads.full.probabilities(features)
-        predicted = probabilities.argmax(axis=1)
-        agreement, nearest = self.neighbours.agreement(features, predicted)
-        return _predictions(probabilities, predicted, signals_of(probabilities, agreement, nearest), self.errors)
+    def predict(self, probabilities: NDArray[np.float32], opinion: NDArray[np.float32] | None = None) -> Predictions:
+        """Predict from the head's probabilities ``(n, C)`` and, in the pool, the neighbours' opinion ``(n, C)``."""
+        if opinion is None:
+            return _predictions(probabilities, None, self.errors_alone)
+        return _predictions(blended(probabilities, opinion, self.say), opinion, self.errors)
 
 
 def fit_classifier(
@@ -62,6 +84,7 @@ def fit_classifier(
     prior: LinearHead | None = None,
     previous: Heads | None = None,
     search: bool = True,
+    surroundings: Surroundings | None = None,
 ) -> Classifier:
     """Fit on everything labeled for training so far.
 
@@ -75,24 +98,35 @@ def fit_classifier(
         The last round's heads, where the optimiser starts.
     search
         Choose penalty and prior anew; else the previous ones are kept.
+    surroundings
+        The pool around the objects. How much its opinion counts is decided by out-of-fold likelihood too.
     """
-    folds = fold_of(objects)
-    training = _Training(features, labels, folds, classes, prior)
-    if search or previous is None:
-        heads, probabilities = _choose_strength(training, previous)
-    else:
-        heads, probabilities = _fit(training, previous.penalty, previous.from_prior, previous)
-    predicted = probabilities.argmax(axis=1)
-    neighbours = Neighbours(features, labels)
-    agreement, nearest = neighbours.agreement(features, predicted, excluded=folds[:, None] == folds[None, :])
-    signals = signals_of(probabilities, agreement, nearest)
-    errors = fit_error_model(signals, predicted != labels)
-    return Classifier(heads, errors, neighbours, _predictions(probabilities, predicted, signals, errors))
+    training = _Training(features, labels, fold_of(objects), classes, prior)
+    heads, alone = _fit_heads(training, previous, search=search or previous is None)
+    signals, predicted = signals_of(alone, None), alone.argmax(axis=1)
+    errors_alone = fit_error_model(signals, predicted, predicted != labels, classes=classes)
+    if surroundings is None:
+        return Classifier(heads, 0.0, errors_alone, errors_alone, _predictions(alone, None, errors_alone))
+    opinion = _out_of_fold_opinion(training, heads, surroundings)
+    say = min(SAYS, key=lambda weight: _loss(blended(alone, opinion, weight), labels))
+    together = blended(alone, opinion, say)
+    predicted = together.argmax(axis=1)
+    errors = fit_error_model(signals_of(together, opinion), predicted, predicted != labels, classes=classes)
+    return Classifier(heads, say, errors, errors_alone, _predictions(together, opinion, errors))
 
 
 def fold_of(objects: NDArray[np.int64]) -> NDArray[np.int64]:
     """Fold of each object: a fixed hash of its number, so that it never changes as labels come in."""
     return ((objects.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)).astype(np.int64) % FOLDS
+
+
+def blended(probabilities: NDArray[np.float32], opinion: NDArray[np.float32], say: float) -> NDArray[np.float32]:
+    """Product of experts: probability times opinion to the power of `say`, normalised; shape ``(n, C)``."""
+    if say == 0.0:
+        return probabilities
+    product = (probabilities + np.float32(1e-6)) * (opinion + np.float32(1e-3)) ** np.float32(say)
+    product /= product.sum(axis=1, keepdims=True)
+    return product
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,66 +138,112 @@ class _Training:
     prior: LinearHead | None
 
 
-def _choose_strength(training: _Training, previous: Heads | None) -> tuple[Heads, NDArray[np.float32]]:
-    """Pick penalty and prior by out-of-fold log-likelihood; ties go to the stronger penalty."""
-    best: tuple[float, Heads, NDArray[np.float32]] | None = None
-    rows = np.arange(len(training.labels))
-    for from_prior in (False, True) if training.prior is not None else (False,):
-        start = previous
-        for penalty in reversed(PENALTIES):
-            start, probabilities = _fit(training, penalty, from_prior, start)
-            loss = -float(np.log(np.maximum(probabilities[rows, training.labels], 1e-6)).mean())
-            if best is None or loss < best[0] - 1e-9:
-                best = (loss, start, probabilities)
-            elif loss > 1.2 * best[0]:
-                break  # weaker penalties only over-fit further from here
-    if best is None:
-        msg = "no penalty was tried; PENALTIES is never empty"
-        raise AssertionError(msg)
-    return best[1], best[2]
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Fold heads at one strength, and what they say of their folds."""
+
+    folds: tuple[LinearHead, ...]
+    probabilities: NDArray[np.float32]
+    loss: float
 
 
-def _fit(
-    training: _Training, penalty: float, from_prior: bool, start: Heads | None
-) -> tuple[Heads, NDArray[np.float32]]:
-    """Fit the head and its fold heads; return them and the out-of-fold probabilities ``(n, C)``.
-
-    A fold's head starts from the same fold's head of an earlier fit, never from one that has seen the fold: an
-    optimiser that stops early would otherwise leak it.
-    """
+def _fit_heads(training: _Training, previous: Heads | None, *, search: bool) -> tuple[Heads, NDArray[np.float32]]:
+    """Choose penalty and prior by out-of-fold log-likelihood, fit; return also the out-of-fold probabilities."""
     t = training
-    prior = t.prior if from_prior else None
+    start = previous.folds if previous is not None else None
+    penalty = previous.penalty if previous is not None else FIRST_PENALTY
+    from_prior = previous is not None and previous.from_prior
+    best = _fit_folds(t, penalty, start, from_prior=from_prior)
+    if search:
+        penalty, best = _climb(t, penalty, best, from_prior=from_prior)
+        if t.prior is not None:
+            other = _fit_folds(t, penalty, None, from_prior=not from_prior)
+            other_penalty, other = _climb(t, penalty, other, from_prior=not from_prior)
+            if other.loss < best.loss:
+                penalty, best, from_prior = other_penalty, other, not from_prior
     full = fit_head(
         t.features,
         t.labels,
         classes=t.classes,
         penalty=penalty,
-        prior=prior,
-        start=start.full if start else None,
+        prior=t.prior if from_prior else None,
+        start=previous.full if previous is not None else None,
     )
+    return Heads(full, best.folds, penalty, from_prior), best.probabilities
+
+
+def _climb(training: _Training, penalty: float, here: _Fitted, *, from_prior: bool) -> tuple[float, _Fitted]:
+    """Follow the loss downhill along `PENALTIES`, first to stronger ones."""
+    begun = PENALTIES.index(penalty)
+    place, best = begun, here
+    for step in (1, -1):
+        if step < 0 and place != begun:
+            break  # it went down on the other side
+        while 0 <= place + step < len(PENALTIES):
+            found = _fit_folds(training, PENALTIES[place + step], best.folds, from_prior=from_prior)
+            if found.loss >= best.loss:
+                break
+            place, best = place + step, found
+    return PENALTIES[place], best
+
+
+def _fit_folds(
+    training: _Training, penalty: float, start: tuple[LinearHead, ...] | None, *, from_prior: bool
+) -> _Fitted:
+    """Fit a head without each fold.
+
+    It starts from the same fold's head of an earlier fit, never from one that has seen the fold: an optimiser that
+    stops early would otherwise leak it.
+    """
+    t = training
     probabilities = np.empty((len(t.labels), t.classes), np.float32)
-    folds = []
+    heads = []
     for fold in range(FOLDS):
         held = t.folds == fold
-        rest = ~held
         head = fit_head(
-            t.features[rest],
-            t.labels[rest],
+            t.features[~held],
+            t.labels[~held],
             classes=t.classes,
             penalty=penalty,
-            prior=prior,
-            start=start.folds[fold] if start else None,
+            prior=t.prior if from_prior else None,
+            start=start[fold] if start else None,
         )
         probabilities[held] = head.probabilities(t.features[held])
-        folds.append(head)
-    return Heads(full, tuple(folds), penalty, from_prior), probabilities
+        heads.append(head)
+    return _Fitted(tuple(heads), probabilities, _loss(probabilities, t.labels))
+
+
+def _out_of_fold_opinion(training: _Training, heads: Heads, around: Surroundings) -> NDArray[np.float32]:
+    """What the neighbours of each labeled object say, shape ``(n, C)``.
+
+    Unlabeled ones speak through the head that has not seen the object's fold; labeled ones say their own label, which
+    is safe, because no object is its own neighbour.
+    """
+    opinion = np.empty((len(training.labels), training.classes), np.float32)
+    for fold, head in enumerate(heads.folds):
+        held = training.folds == fold
+        places = around.places[held]
+        asked, inverse = np.unique(around.graph.neighbours[places], return_inverse=True)
+        beliefs = head.probabilities(around.features_of(asked.astype(np.int64)))
+        at = np.minimum(np.searchsorted(asked, around.places), len(asked) - 1)
+        there = asked[at] == around.places
+        beliefs[at[there]] = 0.0
+        beliefs[at[there], training.labels[there]] = 1.0
+        weights = around.graph.weights[places].astype(np.float32)
+        heard = beliefs[inverse.reshape(weights.shape)]
+        opinion[held] = np.einsum("nk,nkc->nc", weights, heard)
+    return opinion
+
+
+def _loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood."""
+    return -float(np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-6)).mean(dtype=np.float64))
 
 
 def _predictions(
-    probabilities: NDArray[np.float32],
-    predicted: NDArray[np.int64],
-    signals: NDArray[np.float32],
-    errors: ErrorModel,
+    probabilities: NDArray[np.float32], opinion: NDArray[np.float32] | None, errors: ErrorModel
 ) -> Predictions:
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
     top = np.partition(probabilities, -2, axis=1)[:, -2:]
-    return Predictions(predicted.astype(np.int64), top[:, 1], top[:, 1] - top[:, 0], errors.error_probability(signals))
+    wrong = errors.error_probability(signals_of(probabilities, opinion), predicted)
+    return Predictions(predicted, top[:, 1], top[:, 1] - top[:, 0], wrong)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autolabel.learning.head import LinearHead
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,6 +44,11 @@ class FeatureMap:
             centred *= self.projection
             return centred
         return np.asarray(centred @ self.projection, dtype=np.float32)
+
+    def fold(self, head: LinearHead) -> LinearHead:
+        """Head on embeddings that says what `head` says on their features: scoring then needs no features."""
+        weight = head.weight * self.projection if self.projection.ndim == 1 else head.weight @ self.projection.T
+        return LinearHead(weight, np.asarray(head.bias - weight @ self.mean, np.float32))
 
 
 def fit_features(sample: NDArray[np.float32]) -> FeatureMap:

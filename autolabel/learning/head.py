@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 300
 """L-BFGS iterations; a warm start from the last round's head needs about twenty."""
+TOLERANCE = 1e-5
+"""Least relative gain of an iteration; on Banking77 and CIFAR-10 smaller ones change no figure of the held-out loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +76,49 @@ def fit_head(
         Ridge strength, > 0.
     start
         Where the optimiser starts (the last round's head); changes the time, hardly the result.
+
+    Notes
+    -----
+    The optimiser moves ``(weight - start) @ L``, where ``L @ L.T`` bounds the loss's curvature (Boehning 1992) at the
+    start: on embeddings, whose spread differs by orders of magnitude between directions, it needs half the steps.
     """
     anchor = prior or LinearHead.zero(classes, features.shape[1])
     begin = start or anchor
+    back = _preconditioner(features, begin, penalty)
     rows = np.arange(len(labels))
-    shape = anchor.weight.shape
-    split = anchor.weight.size
+    split = begin.weight.size
+    ridge = np.float32(penalty)
 
-    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weight = flat[:split].reshape(shape).astype(np.float32)
-        bias = flat[split:].astype(np.float32)
-        probability = softmax(features @ weight.T + bias)
+    def head_at(moved: NDArray[np.float64]) -> LinearHead:
+        step = moved.astype(np.float32)
+        return LinearHead(step[:split].reshape(begin.weight.shape) @ back + begin.weight, step[split:] + begin.bias)
+
+    def objective(moved: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        head = head_at(moved)
+        probability = head.probabilities(features)
         loss = -float(np.log(np.maximum(probability[rows, labels], 1e-30)).sum(dtype=np.float64))
         probability[rows, labels] -= 1.0
-        weight_pull = flat[:split] - anchor.weight.ravel()
-        bias_pull = flat[split:] - anchor.bias
-        gradient = np.concatenate(
-            [
-                (probability.T @ features).ravel().astype(np.float64) + penalty * weight_pull,
-                probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias_pull,
-            ]
-        )
-        loss += 0.5 * penalty * float(weight_pull @ weight_pull + 0.01 * bias_pull @ bias_pull)
-        return loss, gradient
+        weight_pull, bias_pull = head.weight - anchor.weight, (head.bias - anchor.bias).astype(np.float64)
+        loss += 0.5 * penalty * (float(np.vdot(weight_pull, weight_pull)) + 0.01 * float(bias_pull @ bias_pull))
+        slope = (probability.T @ features + ridge * weight_pull) @ back.T
+        bias_slope = probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias_pull
+        return loss, np.concatenate([slope.ravel().astype(np.float64), bias_slope])
 
-    flat = np.concatenate([begin.weight.ravel(), begin.bias]).astype(np.float64)
     found = minimize(
         objective,
-        flat,
+        np.zeros(split + classes),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": MAX_ITERATIONS, "ftol": 1e-7, "gtol": 1e-3},
-    ).x.astype(np.float32)
-    return LinearHead(found[:split].reshape(shape), found[split:])
+        options={"maxiter": MAX_ITERATIONS, "ftol": TOLERANCE, "gtol": 1e-3},
+    )
+    return head_at(found.x)
+
+
+def _preconditioner(features: NDArray[np.float32], begin: LinearHead, penalty: float) -> NDArray[np.float32]:
+    """Inverse of the lower Cholesky factor of mean variance * X.T @ X + penalty, shape ``(D, D)``."""
+    probability = begin.probabilities(features)
+    variance = float((probability * (1.0 - probability)).mean()) if len(features) else 0.0
+    curvature = variance * (features.T @ features).astype(np.float64)
+    curvature[np.diag_indices_from(curvature)] += penalty
+    inverse = solve_triangular(cholesky(curvature, lower=True), np.eye(len(curvature)), lower=True)
+    return np.asarray(inverse, np.float32)

@@ -11,13 +11,14 @@ from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.embed import Embeddings, embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.learning.base import Arrays, Predictions, Prepared
-from autolabel.learning.classifier import Classifier, Heads, fit_classifier
-from autolabel.learning.confidence import ErrorModel, Neighbours
+from autolabel.learning.classifier import Classifier, Heads, Surroundings, fit_classifier
+from autolabel.learning.confidence import ErrorModel
 from autolabel.learning.features import FeatureMap, fit_features
+from autolabel.learning.graph import PoolGraph, build_graph
 from autolabel.learning.head import LinearHead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,8 +31,9 @@ SAMPLE = 20_000
 """Objects that the feature map is fitted on."""
 BLOCK = 16_384
 """Objects scored at a time: the block's probabilities stay in cache for a few hundred classes."""
-MAX_NEIGHBOURS = 20_000
-"""Labeled objects kept for the neighbour search; more no longer change the order."""
+TOO_EARLY = "the learner was asked before prepare() and resume()"
+MOST_BELIEFS = 100_000_000
+"""Objects times classes beyond which the pool's opinion is not asked: its beliefs would take more than 400 MB."""
 
 
 class ClassificationLearner:
@@ -63,6 +65,8 @@ class ClassificationLearner:
         self._start = _start_model(checkpoint, encoder) if checkpoint is not None else None
         self._embeddings: Embeddings | None = None
         self._map: FeatureMap | None = None
+        self._pool: NDArray[np.int64] = np.empty(0, np.int64)
+        self._graph: PoolGraph | None = None
 
     def prepare(
         self,
@@ -71,7 +75,7 @@ class ClassificationLearner:
         folder: Path,
         progress: Callable[[int, int], None],
     ) -> Prepared:
-        """Embed `objects` and fit the feature map, unless the checkpoint brings its own.
+        """Embed `objects`, fit the feature map, unless the checkpoint brings its own, and find the neighbours.
 
         An encoder that is fitted on the pool is fitted first, on a sample drawn with the job's seed.
         """
@@ -83,6 +87,13 @@ class ClassificationLearner:
         if len(good):
             mapped = _map_of(self._start) if self._start is not None else self._fit_map(embeddings, good)
             arrays |= {"map.mean": mapped.mean, "map.projection": mapped.projection}
+            if len(good) * len(self._categories) <= MOST_BELIEFS:
+                graph = build_graph(
+                    lambda places: mapped.apply(embeddings.rows(good[places])),
+                    len(good),
+                    np.random.default_rng(self._seed),
+                )
+                arrays |= {"graph.pool": good, "graph.neighbours": graph.neighbours, "graph.weights": graph.weights}
         facts = {
             "encoder": self._encoder.name,
             "fingerprint": self._encoder.fingerprint,
@@ -119,44 +130,80 @@ class ClassificationLearner:
             )
         self._embeddings = Embeddings.open(folder, facts["fingerprint"])
         self._map = FeatureMap(arrays["map.mean"], arrays["map.projection"])
+        if "graph.pool" in arrays:
+            self._pool = arrays["graph.pool"]
+            self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
 
     def features(self, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some objects, shape ``(n, F)``, float32."""
-        if self._embeddings is None or self._map is None:
-            msg = "features were asked for before prepare() and resume()"
-            raise RuntimeError(msg)
-        return self._map.apply(self._embeddings.rows(objects))
+        return self._mapped().apply(self._embedded().rows(objects))
+
+    def _embedded(self) -> Embeddings:
+        if self._embeddings is None:
+            raise RuntimeError(TOO_EARLY)
+        return self._embeddings
+
+    def _mapped(self) -> FeatureMap:
+        if self._map is None:
+            raise RuntimeError(TOO_EARLY)
+        return self._map
 
     def fit(
         self, objects: NDArray[np.int64], labels: Sequence[Any], *, previous: Arrays | None, search: bool
     ) -> tuple[Arrays, Predictions]:
         """Fit head and error model; see `fit_classifier`."""
+        class_ids = np.asarray(labels, np.int64)
+        surroundings = None
+        if self._graph is not None and len(self._graph):
+            places = np.searchsorted(self._pool, objects)
+            surroundings = Surroundings(self._graph, lambda asked: self.features(self._pool[asked]), places)
         classifier = fit_classifier(
             self.features(objects),
             objects,
-            np.asarray(labels, np.int64),
+            class_ids,
             classes=len(self._categories),
             prior=_head_of(self._start, "head") if self._start is not None else None,
             previous=_heads_of(previous) if previous is not None else None,
             search=search,
+            surroundings=surroundings,
         )
-        return self._to_arrays(classifier), classifier.out_of_fold
+        labeled: Arrays = {"labeled.objects": objects, "labeled.classes": class_ids.astype(np.int32)}
+        return self._to_arrays(classifier) | labeled, classifier.out_of_fold
 
     def score(self, model: Arrays, objects: NDArray[np.int64]) -> Predictions:
-        """Predict in blocks; memory beyond the result is one block's."""
+        """Predict in blocks, the pool's opinion included when the model was fitted in this pool.
+
+        Beside a block it holds one probability for every object of the pool and class.
+        """
         classifier = _classifier_of(model)
-        parts = [
-            classifier.predict(self.features(objects[begin : begin + BLOCK])) for begin in range(0, len(objects), BLOCK)
-        ]
+        head = self._mapped().fold(classifier.heads.full)
+        if self._graph is None or "labeled.objects" not in model:
+            return join([classifier.predict(self._believe(head, block)) for block in _blocks(objects)])
+        beliefs = np.concatenate([self._believe(head, block) for block in _blocks(self._pool)])
+        labeled = np.searchsorted(self._pool, model["labeled.objects"])
+        own = beliefs[labeled]
+        beliefs[labeled] = 0.0
+        beliefs[labeled, model["labeled.classes"]] = 1.0
+        parts = []
+        for block in _blocks(objects):
+            places = np.searchsorted(self._pool, block)
+            probabilities = beliefs[places]
+            at = np.minimum(np.searchsorted(labeled, places), len(labeled) - 1)
+            told = labeled[at] == places  # what people said of an object is no prediction of it
+            probabilities[told] = own[at[told]]
+            parts.append(classifier.predict(probabilities, self._graph.opinion(places, beliefs)))
         return join(parts)
+
+    def _believe(self, head: LinearHead, objects: NDArray[np.int64]) -> NDArray[np.float32]:
+        return head.probabilities(self._embedded().rows(objects))
 
     def start_model(self) -> Arrays | None:
         """Return the checkpoint's model, or ``None`` for a cold start."""
         return self._start
 
     def checkpoint(self, model: Arrays, measured: Mapping[str, Any]) -> Checkpoint:
-        """Pack head, feature map, error model and neighbours; fold heads stay behind."""
-        arrays = {name: array for name, array in model.items() if not name.startswith("fold.")}
+        """Pack head, feature map and error models; fold heads and what belongs to this pool stay behind."""
+        arrays = {name: array for name, array in model.items() if not name.startswith(("fold.", "labeled."))}
         arrays |= {f"encoder.{name}": array for name, array in self._encoder.state().items()}
         return Checkpoint(
             task_kind=self._kind,
@@ -168,22 +215,16 @@ class ClassificationLearner:
         )
 
     def _to_arrays(self, classifier: Classifier) -> Arrays:
-        if self._map is None:
-            msg = "a model was packed before prepare() and resume()"
-            raise RuntimeError(msg)
-        heads = classifier.heads
+        heads, mapped = classifier.heads, self._mapped()
         arrays: Arrays = {
-            "map.mean": self._map.mean,
-            "map.projection": self._map.projection,
+            "map.mean": mapped.mean,
+            "map.projection": mapped.projection,
             "head.weight": heads.full.weight,
             "head.bias": heads.full.bias,
-            "head.strength": np.asarray([heads.penalty, float(heads.from_prior)], np.float64),
-            "errors.weight": classifier.errors.weight,
-            "errors.bias": np.asarray([classifier.errors.bias], np.float64),
-            "errors.mean": classifier.errors.mean,
-            "errors.scale": classifier.errors.scale,
+            "head.strength": np.asarray([heads.penalty, float(heads.from_prior), classifier.say], np.float64),
+            **_errors_to_arrays("errors", classifier.errors),
+            **_errors_to_arrays("alone", classifier.errors_alone),
         }
-        arrays["neighbours.features"], arrays["neighbours.labels"] = classifier.neighbours.arrays(MAX_NEIGHBOURS)
         for fold, head in enumerate(heads.folds):
             arrays[f"fold.{fold}.weight"], arrays[f"fold.{fold}.bias"] = head.weight, head.bias
         return arrays
@@ -191,7 +232,8 @@ class ClassificationLearner:
 
 def predict_with(model: Arrays, embeddings: NDArray[np.float32]) -> Predictions:
     """Predict ``(n, D)`` embeddings with a packed model: batch scoring outside a job."""
-    return _classifier_of(model).predict(_map_of(model).apply(embeddings))
+    classifier = _classifier_of(model)
+    return classifier.predict(_map_of(model).fold(classifier.heads.full).probabilities(embeddings))
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -232,17 +274,37 @@ def _head_of(model: Arrays, name: str) -> LinearHead:
 def _heads_of(model: Arrays) -> Heads | None:
     if "fold.0.weight" not in model:
         return None
-    penalty, from_prior = model["head.strength"]
+    penalty, from_prior, _ = model["head.strength"]
     count = sum(name.startswith("fold.") and name.endswith(".weight") for name in model)
     folds = tuple(_head_of(model, f"fold.{fold}") for fold in range(count))
     return Heads(_head_of(model, "head"), folds, float(penalty), bool(from_prior))
 
 
 def _classifier_of(model: Arrays) -> Classifier:
-    penalty, from_prior = model["head.strength"]
+    penalty, from_prior, say = model["head.strength"]
     heads = Heads(_head_of(model, "head"), (), float(penalty), bool(from_prior))
-    errors = ErrorModel(
-        model["errors.weight"], float(model["errors.bias"][0]), model["errors.mean"], model["errors.scale"]
+    return Classifier(heads, float(say), _errors_of(model, "errors"), _errors_of(model, "alone"), join([]))
+
+
+def _errors_to_arrays(name: str, errors: ErrorModel) -> Arrays:
+    return {
+        f"{name}.weight": errors.weight,
+        f"{name}.bias": np.asarray([errors.bias], np.float64),
+        f"{name}.mean": errors.mean,
+        f"{name}.scale": errors.scale,
+        f"{name}.classes": errors.classes,
+    }
+
+
+def _errors_of(model: Arrays, name: str) -> ErrorModel:
+    return ErrorModel(
+        model[f"{name}.weight"],
+        float(model[f"{name}.bias"][0]),
+        model[f"{name}.mean"],
+        model[f"{name}.scale"],
+        model[f"{name}.classes"],
     )
-    neighbours = Neighbours(model["neighbours.features"].astype(np.float32), model["neighbours.labels"])
-    return Classifier(heads, errors, neighbours, join([]))
+
+
+def _blocks(objects: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (objects[begin : begin + BLOCK] for begin in range(0, len(objects), BLOCK))

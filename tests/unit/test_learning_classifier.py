@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.learning.classifier import FOLDS, fit_classifier, fold_of
-from autolabel.learning.confidence import ErrorModel, Neighbours, fit_error_model, signals_of
+from autolabel.learning.classifier import FOLDS, PENALTIES, Surroundings, blended, fit_classifier, fold_of
+from autolabel.learning.confidence import fit_error_model, signals_of
 from autolabel.learning.features import fit_features
+from autolabel.learning.graph import build_graph
 
 
 def data(rng, count=400, classes=3, dim=8, spread=1.6):
@@ -13,6 +14,15 @@ def data(rng, count=400, classes=3, dim=8, spread=1.6):
     labels = rng.integers(classes, size=count)
     raw = (centres[labels] * 1.5 + rng.normal(size=(count, dim)) * spread).astype(np.float32)
     return fit_features(raw).apply(raw), np.arange(count), labels
+
+
+def predict(classifier, features):
+    return classifier.predict(classifier.heads.full.probabilities(features))
+
+
+def around(features, labeled):
+    graph = build_graph(lambda places: features[places], len(features), np.random.default_rng(0))
+    return Surroundings(graph, lambda places: features[places], labeled)
 
 
 def test_out_of_fold_predictions_do_not_see_their_own_label():
@@ -37,7 +47,8 @@ def test_error_probabilities_rank_errors_at_least_as_well_as_the_top_probability
     rng = np.random.default_rng(2)
     features, objects, labels = data(rng, count=1500, classes=5, spread=1.4)
     train, rest = np.arange(700), np.arange(700, 1500)
-    found = fit_classifier(features[train], objects[train], labels[train], classes=5).predict(features[rest])
+    found = fit_classifier(features[train], objects[train], labels[train], classes=5)
+    found = predict(found, features[rest])
     wrong = found.predicted != labels[rest]
     assert 0.02 < wrong.mean() < 0.6
 
@@ -66,33 +77,90 @@ def test_a_prior_that_fits_is_used_and_one_that_contradicts_is_not():
 def test_a_handful_of_labels_is_enough_to_predict_without_nan(count):
     rng = np.random.default_rng(4)
     features, objects, labels = data(rng, count=50)
-    found = fit_classifier(features[:count], objects[:count], labels[:count], classes=3).predict(features)
+    found = fit_classifier(features[:count], objects[:count], labels[:count], classes=3)
+    found = predict(found, features)
     assert np.isfinite(found.error_probability).all()
     assert ((found.error_probability > 0) & (found.error_probability < 1)).all()
 
 
-def test_without_errors_to_learn_from_the_head_is_believed():
-    signals = np.asarray([[-2.0, 0.5, 0.1, 1.0, 0.9]], np.float32).repeat(20, axis=0)
-    model = fit_error_model(signals, np.zeros(20, dtype=bool))
-    assert model.error_probability(signals)[0] == pytest.approx(1 / (1 + np.exp(2.0)), rel=1e-5)
-    assert isinstance(model, ErrorModel)
+def test_the_neighbours_say_does_not_see_the_own_label_either():
+    """Clusters with noise for labels: neighbours in the pool know nothing of an object unless its label leaks."""
+    rng = np.random.default_rng(6)
+    features, objects, _ = data(rng, dim=40)
+    labeled = np.flatnonzero(rng.random(len(objects)) < 0.5)
+    noise = rng.integers(3, size=len(labeled))
+    found = fit_classifier(
+        features[labeled], objects[labeled], noise, classes=3, surroundings=around(features, labeled)
+    )
+    assert (found.out_of_fold.predicted == noise).mean() < 0.45
 
 
-def test_neighbours_of_the_own_fold_are_hidden():
-    features = np.eye(4, dtype=np.float32)
-    labels = np.asarray([0, 1, 2, 3])
-    hidden = np.eye(4, dtype=bool)
-    agreement, nearest = Neighbours(features, labels).agreement(features, labels, excluded=hidden)
-    assert nearest.max() == 0.0
-    assert agreement.max() < 1.0
+def test_neighbours_are_heard_where_they_know_more_than_the_head():
+    """Two rings: no line parts them, but an object's neighbours are on its own ring."""
+    rng = np.random.default_rng(7)
+    angles, labels = rng.uniform(0, 2 * np.pi, 800), rng.integers(2, size=800)
+    # Rings in two planes at right angles to each other, so that cosine similarity sees them.
+    features = np.zeros((800, 4), np.float32)
+    features[np.arange(800), 2 * labels], features[np.arange(800), 2 * labels + 1] = np.cos(angles), np.sin(angles)
+    labeled = np.arange(0, 800, 2)
+    world = around(features, labeled)
+    found = fit_classifier(features[labeled], labeled, labels[labeled], classes=2, surroundings=world)
+    assert found.say > 0
+    beliefs = found.heads.full.probabilities(features)
+    own = beliefs.copy()
+    beliefs[labeled] = np.eye(2)[labels[labeled]]
+    rest = np.setdiff1d(np.arange(800), labeled)
+    heard = found.predict(own[rest], world.graph.opinion(rest, beliefs))
+    alone = found.predict(own[rest])
+    assert (heard.predicted == labels[rest]).mean() > (alone.predicted == labels[rest]).mean() + 0.2
+
+
+def test_a_say_of_nothing_leaves_the_probabilities_alone():
+    probabilities = np.asarray([[0.7, 0.3]], np.float32)
+    opinion = np.asarray([[0.0, 1.0]], np.float32)
+    assert blended(probabilities, opinion, 0.0).tolist() == probabilities.tolist()
+    heard = blended(probabilities, opinion, 1.0)
+    assert heard[0, 1] > 0.99
+    assert heard.sum() == pytest.approx(1.0)
+
+
+def test_the_penalty_grows_with_the_noise():
+    rng = np.random.default_rng(8)
+    features, objects, labels = data(rng, count=300, dim=30, spread=0.5)
+    noise = rng.integers(3, size=300)
+    clean = fit_classifier(features, objects, labels, classes=3).heads.penalty
+    noisy = fit_classifier(features, objects, noise, classes=3).heads.penalty
+    assert clean < noisy == PENALTIES[-1]
+
+
+def test_without_errors_to_learn_from_the_probabilities_are_believed():
+    signals = np.asarray([[-2.0, 0.5, 0.1]], np.float32).repeat(20, axis=0)
+    model = fit_error_model(signals, np.zeros(20, np.int64), np.zeros(20, dtype=bool), classes=2)
+    found = model.error_probability(signals, np.zeros(20, np.int64))
+    assert found[0] == pytest.approx(1 / (1 + np.exp(2.0)), rel=1e-5)
+
+
+def test_a_class_that_is_often_wrong_is_trusted_less_at_equal_signals():
+    rng = np.random.default_rng(9)
+    predicted = rng.integers(2, size=600)
+    wrong = rng.random(600) < np.where(predicted == 0, 0.02, 0.4)
+    signals = rng.normal(size=(600, 3)).astype(np.float32)
+    model = fit_error_model(signals, predicted, wrong, classes=2)
+    good, bad = model.error_probability(np.zeros((2, 3), np.float32), np.asarray([0, 1]))
+    assert good < 0.1
+    assert bad > 0.25
 
 
 def test_signals_tell_a_sure_prediction_from_an_unsure_one():
     probabilities = np.asarray([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25]], np.float32)
-    sure, unsure = signals_of(probabilities, np.ones(2, np.float32), np.ones(2, np.float32))
+    opinion = np.asarray([[0.9, 0.1, 0.0], [0.1, 0.8, 0.1]], np.float32)
+    sure, unsure = signals_of(probabilities, opinion)
     assert sure[0] < unsure[0]
     assert sure[1] > unsure[1]
     assert sure[2] < unsure[2]
+    assert (sure[3], sure[4]) == pytest.approx((0.9, 0.9))
+    assert (unsure[3], unsure[4]) == pytest.approx((0.1, 0.8))
+    assert signals_of(probabilities, None).shape == (2, 3)
 
 
 def test_wide_embeddings_are_reduced_the_same_way_every_time():
@@ -102,3 +170,14 @@ def test_wide_embeddings_are_reduced_the_same_way_every_time():
     assert one.dim == 384
     assert (one.projection == two.projection).all()
     assert np.sqrt((one.apply(raw) ** 2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_folded_head_says_of_embeddings_what_the_head_says_of_their_features():
+    rng = np.random.default_rng(10)
+    for dim in (30, 700):
+        raw = rng.normal(size=(800, dim)).astype(np.float32) + 1
+        mapped = fit_features(raw)
+        objects, labels = np.arange(800), (raw[:, 0] > 1).astype(np.int64)
+        head = fit_classifier(mapped.apply(raw), objects, labels, classes=2).heads.full
+        direct = head.probabilities(mapped.apply(raw))
+        assert np.abs(mapped.fold(head).probabilities(raw) - direct).max() < 1e-4
