@@ -63,7 +63,15 @@ LABELS = [
 ]
 PLAIN = st.fixed_dictionaries(
     {},
-    optional={"id": texts, "n": numbers, "né": numbers, "on": st.booleans(), "inner": st.just({"source": "x", "k": 1})},
+    optional={
+        "id": texts,
+        "n": numbers,
+        "né": numbers,
+        "on": st.booleans(),
+        "off": st.booleans(),
+        "all": st.lists(st.booleans() | numbers, max_size=3),
+        "inner": st.just({"source": "x", "k": 1}),
+    },
 )
 ODD = st.dictionaries(st.sampled_from(["$a", "source", "source-ref", ATTRIBUTE, "class-map", "type"]) | texts, values)
 WAYS = [
@@ -73,18 +81,23 @@ WAYS = [
 ]
 
 
+def kinds_like(value):
+    """What may stand for a value in a line that is made equally, and what may not."""
+    if isinstance(value, str):
+        return texts
+    return st.booleans() | numbers | st.none() if isinstance(value, bool) else numbers | st.booleans()
+
+
 @st.composite
 def siblings(draw, source_key):
     """Write records that differ only in some values, as the lines of one manifest do."""
     record = {source_key: draw(texts)} | draw(PLAIN) | draw(st.sampled_from(LABELS))
     if draw(st.booleans()):
         record = dict(reversed(record.items()))
-    plain = [key for key, value in record.items() if type(value) in (str, int, float)]
+    plain = [key for key, value in record.items() if type(value) in (str, int, float, bool)]
     way, lines = draw(st.sampled_from(WAYS)), []
     for _ in range(draw(st.integers(1, 4))):
-        changed = {
-            key: draw(texts if isinstance(record[key], str) else numbers) for key in plain if draw(st.booleans())
-        }
+        changed = {key: draw(kinds_like(record[key])) for key in plain if draw(st.booleans())}
         lines.append(json.dumps(record | changed, **way).encode())
     return lines
 
@@ -183,6 +196,9 @@ def changes(line, *pairs):
 @settings(max_examples=200, deadline=None)
 @example(case=(b'{"source":"a","m":\n{"k":1}}\n{"source":"b"}{"source":"c"}\n', TEXT))
 @example(case=(changes(GOOD, *((b"1", each) for each in (b"", b"-", b"007", b"1.2.3", b"12345678x", b".5"))), TEXT))
+@example(case=(changes(GOOD, *((b"1", each) for each in (b"true", b"false", b"tru", b"falsetto", b"truefalse"))), TEXT))
+@example(case=(changes(GOOD, *((b"1", each) for each in (b"-0.5", b"-.5", b"5.", b"-", b"0.0.", b"00.5"))), TEXT))
+@example(case=(changes(b'{"source":"a","n":[true,false]}', (b"true", b"1"), (b"true", b"x"), (b"false", b"0")), TEXT))
 @example(case=(changes(GOOD, (b"}", b"}x"), (b"}", b""), (b"{", b" {"), (b"}", b"} "), (b":1", b":[1]")), TEXT))
 @example(case=(changes(b'{"source":"a"}', (b"}", b"}x"), (b"}", b""), (b"}", b"}}"), (b'a"', b'a\\"')), TEXT))
 @example(case=(changes(GOOD, (b'"a"', b'"\\ud800"'), (b'"a"', b'"\\udc00"'), (b'"a"', b'"\\ud800\\udc00"')), TEXT))
