@@ -116,9 +116,9 @@ class _Writer:
             which = self._additions.which[first : first + _CHUNK].tolist()
             # All but the few special lines end with the brace that the splice goes in front of.
             parts = [part for line, place in zip(lines, which, strict=True) for part in (line[:-1], ends[place])]
-            taken = np.flatnonzero(self._taken[first : first + _CHUNK]).tolist()
-            spaced = [place for place, line in enumerate(lines) if line[-1] != _CLOSE]
-            for place in sorted({*taken, *spaced}):
+            last = np.cumsum(self._manifest.index.lengths[first : first + _CHUNK], dtype=np.int64) - 1
+            is_spaced = np.frombuffer(b"".join(lines), np.uint8)[last] != _CLOSE
+            for place in np.flatnonzero(self._taken[first : first + _CHUNK] | is_spaced).tolist():
                 number = first + place
                 line = self._special(number, lines[place], self._additions.of(number))
                 parts[2 * place : 2 * place + 2] = line, b"\n"

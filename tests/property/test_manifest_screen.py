@@ -181,6 +181,7 @@ def path(tmp_path_factory):
 
 TEXT, IMAGE = TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION
 GOOD = b'{"source":"a","n":1}'
+LONG = b'{"source":"%b"}' % (b"x" * 300)
 LABELED = json.dumps({"source": "a"} | LABELS[1]).encode()
 CLASSES = json.dumps(
     {"source": "a", ATTRIBUTE: [0], f"{ATTRIBUTE}-metadata": METADATA | {"class-map": {"0": "glad"}}}
@@ -205,6 +206,7 @@ def changes(line, *pairs):
 @example(case=(changes(GOOD, (b'"a"', b'"\\u00g0"'), (b'"a"', b'"\\u00"'), (b'"a"', b'"\\x"')), TEXT))
 @example(case=(changes(GOOD, (b'"a"', b'"\x1f"'), (b'"a"', b'"\t"'), (b'"a"', b'"\r"')), TEXT))
 @example(case=(changes(GOOD, (b"a", b"x" * 331), (b"a", b"\xff"), (b"a", "né".encode())), TEXT))
+@example(case=(changes(LONG, *((b'"}', each + b'"}') for each in (b"\xc3a\xa9", b"\xc3\xa9", b"\xc3", b"\xa9"))), TEXT))
 @example(case=(changes(LABELED, (b"yes", b"no"), (b"yes", b"who"), (b"text-", b"some"), (b"3", b"null")), TEXT))
 @example(case=(changes(CLASSES, (b"[0]", b"[1]"), (b"[0]", b"[7]")), TEXT))
 @example(case=(b'{"source-ref":"a"}\n{"source-ref":""}\n', IMAGE))
