@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from autolabel.job.settings import PriceList
     from autolabel.job.store import JobStore
 
+LINES_PER_WRITE = 10_000
 HEADER = b"object,purpose,kind,worker,quantity,amount_usd\n"
 
 
@@ -89,8 +90,10 @@ def ledger_lines(store: JobStore, prices: PriceList, machine: NDArray[np.int64])
         "SELECT ledger.*, task.purpose FROM ledger JOIN task USING (object) ORDER BY object, kind, worker"
     ):
         yield _line(row["object"], row["purpose"], row["kind"], row["worker"], 1, row["micro_usd"])
-    for number in machine.tolist():
-        yield _line(number, "machine", "machine-object", "", 1, prices.machine_object)
+    behind_number = _line("", "machine", "machine-object", "", 1, prices.machine_object)
+    for first in range(0, len(machine), LINES_PER_WRITE):
+        numbers = machine[first : first + LINES_PER_WRITE].tolist()
+        yield b"".join(b"%d%b" % (number, behind_number) for number in numbers)
     for row in store.stream("SELECT name, seconds FROM step ORDER BY position"):
         micro = _compute_micro(row["seconds"], prices)
         yield _line("", "compute", "seconds", row["name"], round(row["seconds"], 6), micro)

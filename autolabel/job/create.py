@@ -15,7 +15,7 @@ from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError,
 from autolabel.job.clock import Clock, iso
 from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
-from autolabel.job.sources import sources_of, storage_options
+from autolabel.job.sources import Sources, storage_options
 from autolabel.job.store import JobStore
 from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
@@ -65,7 +65,7 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
         if settings.workforce is not None:
             settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
             with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
-                workforce_from_spec(settings.workforce or "", task=task, sources=sources_of(manifest))
+                workforce_from_spec(settings.workforce or "", task=task, sources=Sources(manifest))
         write_atomically(partial.categories, categories)
         write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
         write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))

@@ -19,7 +19,7 @@ from autolabel.job.people import Submitted, WaitingForPeople, open_tasks, submit
 from autolabel.job.reader import JobReader
 from autolabel.job.run import Run, StopRequested
 from autolabel.job.settings import Settings
-from autolabel.job.sources import sources_of
+from autolabel.job.sources import Sources
 from autolabel.job.store import JobStore
 from autolabel.storage.durable import sweep, write_atomically
 from autolabel.storage.lock import FolderLock
@@ -189,7 +189,7 @@ class LabelingJob(JobReader):
     def workforce(self, spec: str | None = None) -> Workforce:
         """Build the workforce of `spec`, by default the job's own, by default files in the job's folder."""
         chosen = spec or self.settings.workforce or f"files:{self.folder.root / 'answers'}"
-        return workforce_from_spec(chosen, task=self.task, sources=sources_of(self.manifest))
+        return workforce_from_spec(chosen, task=self.task, sources=Sources(self.manifest))
 
     def _open_learner(self) -> Learner | None:
         if self._learner is None and self.request.automated:

@@ -6,15 +6,17 @@ Every file here can be written again from the job's state, so none but the manif
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from autolabel.job.clock import parse
 from autolabel.job.cost import ledger_lines
 from autolabel.job.people import answers_of
 from autolabel.job.steps import StepOutput
-from autolabel.manifest.output import Splice, failed_fields, iso_micro, write_manifest
+from autolabel.manifest.output import Additions, Splice, failed_fields, iso_micro, write_manifest
 from autolabel.storage.durable import write_atomically
 from autolabel.workforce.responses import (
     Annotated,
@@ -25,7 +27,7 @@ from autolabel.workforce.responses import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from autolabel.job.look import Look
@@ -77,27 +79,30 @@ def write_output_manifest(run: Run, look: Look | None) -> str:
     """Write the output manifest whole and return its sha256: line by line, what is known of each object so far."""
     path = run.folder.output_manifest
     path.parent.mkdir(parents=True, exist_ok=True)
-    found: str = write_manifest(path, run.manifest, _Additions(run, look))
+    found: str = write_manifest(path, run.manifest, additions_of(run, look))
     return found
 
 
-class _Additions:
-    """What is spliced into each output line; machine labels of one class and confidence share one splice."""
+def additions_of(run: Run, look: Look | None) -> Additions:
+    """Gather what is spliced into each output line; equal labels share a splice, so memory is a few bytes an object."""
+    additions = Additions(run.objects)
+    attribute = run.request.label_attribute
+    place_of: dict[tuple[Any, ...], int] = {}
 
-    def __init__(self, run: Run, look: Look | None) -> None:
-        attribute = run.request.label_attribute
-        self._splices = {
-            row["object"]: Splice(failed_fields(attribute, row["reason"], row["retries"]))
-            for row in run.store.stream("SELECT object, reason, retries FROM failure")
-        }
-        for row in run.store.stream("SELECT * FROM label WHERE source = 'people'"):
-            self._splices[row["object"]] = Splice(_people_fields(run, row))
-        if look is not None:
-            self._splices.update(machine_splices(run, look))
+    def put(number: int, key: tuple[Any, ...], fields: Callable[[], dict[str, Any]]) -> None:
+        place = place_of.get(key)
+        if place is None:
+            place = place_of[key] = additions.add(Splice(fields()))
+        additions.which[number] = place
 
-    def __call__(self, number: int) -> Splice | None:
-        """Return the splice of object `number`; ``None`` leaves its line as it was."""
-        return self._splices.get(number)
+    for row in run.store.stream("SELECT object, reason, retries FROM failure"):
+        reason, retries = row["reason"], row["retries"]
+        put(row["object"], (reason, retries), partial(failed_fields, attribute, reason, retries))
+    for row in run.store.stream("SELECT * FROM label WHERE source = 'people'"):
+        put(row["object"], (row["label"], row["confidence"], row["created"]), partial(_people_fields, run, row))
+    if look is not None:
+        _add_machine_labels(additions, run, look)
+    return additions
 
 
 def _people_fields(run: Run, row: sqlite3.Row) -> dict[str, Any]:
@@ -111,40 +116,44 @@ def _people_fields(run: Run, row: sqlite3.Row) -> dict[str, Any]:
     )
 
 
-def machine_splices(run: Run, look: Look) -> Iterator[tuple[int, Splice]]:
-    """Fields of every machine-labeled object, ascending; confidence is the estimated probability of being right."""
+def _add_machine_labels(additions: Additions, run: Run, look: Look) -> None:
+    """Add the label of every machine-labeled object; its confidence is the estimated probability of being right."""
     finished = run.store.one("SELECT finished FROM step WHERE name = 'look.walk'")
     if finished is None:
         msg = "machine labels were asked for before the walk"
         raise RuntimeError(msg)
     created = iso_micro(parse(finished["finished"]))
-    cache: dict[tuple[int, float], Splice] = {}
-    for number, key, error in zip(*(array.tolist() for array in look.machine_labels()), strict=True):
-        confidence = round(1.0 - error, 2)
-        splice = cache.get((key, confidence))
-        if splice is None:
-            splice = cache[key, confidence] = Splice(
+    objects, keys, errors = look.machine_labels()
+    hundredths = np.rint(100.0 * (1.0 - errors.astype(np.float64))).astype(np.int64)
+    kinds, kind = np.unique(keys * np.int64(101) + hundredths, return_inverse=True)
+    places = [
+        additions.add(
+            Splice(
                 run.task.manifest_fields(
                     run.request.label_attribute,
-                    run.predicted_label(key),
-                    confidence=confidence,
+                    run.predicted_label(each // 101),
+                    confidence=each % 101 / 100,
                     human=False,
                     job_name=run.request.name,
                     created=created,
                 )
             )
-        yield number, splice
+        )
+        for each in kinds.tolist()
+    ]
+    additions.which[objects] = np.asarray(places, np.int32)[kind]
 
 
 def _auto_annotations(run: Run, look: Look) -> Iterator[bytes]:
     """AWS's auto_annotator_output.txt: an id, a space, the label as JSON."""
-    lines: list[bytes] = []
-    for number, splice in machine_splices(run, look):
-        lines.append(b"%d {%s}\n" % (number, splice.tail))
-        if len(lines) == LINES_PER_WRITE:
-            yield b"".join(lines)
-            lines.clear()
-    yield b"".join(lines)
+    additions = Additions(run.objects)
+    _add_machine_labels(additions, run, look)
+    ends = [b"", *(b" {%b}\n" % splice.tail for splice in additions.splices)]
+    objects = np.flatnonzero(additions.which)
+    for first in range(0, len(objects), LINES_PER_WRITE):
+        numbers = objects[first : first + LINES_PER_WRITE]
+        pairs = zip(numbers.tolist(), additions.which[numbers].tolist(), strict=True)
+        yield b"".join(b"%d%b" % (number, ends[place]) for number, place in pairs)
 
 
 def _event_lines(run: Run) -> Iterator[bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
 
 from autolabel.api.kinds import TaskKind
 from autolabel.storage.base import StorageOptions
@@ -48,9 +49,24 @@ class FileSources:
         return self._objects.get(self._manifest.source(number))
 
 
-def sources_of(manifest: Manifest) -> list[str]:
-    """Return what every object's ``source`` or ``source-ref`` says, for a workforce to recognise it by."""
-    return [manifest.source(number) for number in range(len(manifest.index))]
+class Sources(Sequence[str]):
+    """What every object's ``source`` or ``source-ref`` says, read from the manifest when it is asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self._manifest)
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[str]: ...
+    def __getitem__(self, number: int | slice) -> str | list[str]:
+        """Return the source of an object, or of some."""
+        if isinstance(number, slice):
+            return [self._manifest.source(each) for each in range(*number.indices(len(self)))]
+        return self._manifest.source(range(len(self))[number])
 
 
 def source_reader(manifest: Manifest, options: StorageOptions, settings: Settings, kind: TaskKind) -> SourceReader:

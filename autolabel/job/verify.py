@@ -192,7 +192,7 @@ def _scores_file(run: Run) -> Iterator[str]:
 
 
 def _manifest(run: Run) -> Iterator[str]:
-    expected = _expected_labels(run)
+    expected = _ExpectedLabels(run)
     path = run.folder.output_manifest
     if not path.is_file():
         yield f"{path}: missing"
@@ -202,7 +202,7 @@ def _manifest(run: Run) -> Iterator[str]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines):
             count, ended = number + 1, line.endswith(b"\n")
-            found = _line_finding(run, line, expected.get(number))
+            found = _line_finding(run, line, expected.of(number))
             if found:
                 yield f"{path} line {number + 1}: {found}"
     if count != run.objects or not ended:
@@ -227,19 +227,27 @@ def _line_finding(run: Run, line: bytes, wanted: tuple[Any, str] | None) -> str:
     return ""
 
 
-def _expected_labels(run: Run) -> dict[int, tuple[Any, str]]:
-    found = {
-        row["object"]: (json.loads(row["label"]), "no" if row["source"] == "chained-machine" else "yes")
-        for row in run.store.stream("SELECT object, label, source FROM label")
-    }
-    look = stored_look(run)
-    if look is not None:
-        objects, predicted, _ = look.machine_labels()
-        found |= {
-            number: (run.predicted_label(key), "no")
-            for number, key in zip(objects.tolist(), predicted.tolist(), strict=True)
+class _ExpectedLabels:
+    """The label that the job gives each object, and who made it: ``(label, human-annotated)``."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._stored = {
+            row["object"]: (json.loads(row["label"]), "no" if row["source"] == "chained-machine" else "yes")
+            for row in run.store.stream("SELECT object, label, source FROM label")
         }
-    return found
+        self._by_machine = np.zeros(run.objects, np.bool_)
+        self._predicted = np.zeros(run.objects, np.int32)
+        look = stored_look(run)
+        if look is not None:
+            objects, predicted, _ = look.machine_labels()
+            self._by_machine[objects], self._predicted[objects] = True, predicted
+
+    def of(self, number: int) -> tuple[Any, str] | None:
+        """Return what an object's line must say; ``None`` when it has no label, or is none of the job's."""
+        if number < len(self._by_machine) and self._by_machine[number]:
+            return self._run.predicted_label(self._predicted[number]), "no"
+        return self._stored.get(number)
 
 
 def _responses(run: Run) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The bytes of a manifest in blocks of whole lines, read and hashed one block ahead."""
+"""The bytes of a manifest in blocks of whole lines, read, hashed and laid out one block ahead."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from autolabel.errors import ManifestError
+from autolabel.manifest.layout import Layout, layout_of
 from autolabel.manifest.template import LONGEST
+from autolabel.manifest.words import BEHIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
 BLOCK: Final = 2 << 20
 """Bytes read at once: larger ones fall out of the processor's cache, smaller ones cost calls."""
 
-_PADDING = LONGEST + 8
+_PADDING = LONGEST + BEHIND
 """Bytes behind the last line: templates are compared with them, too."""
 
 UNREADABLE: Final = "MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT"
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_NEWLINE, _RETURN = b"\n\r"
+_NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +40,23 @@ class Block:
     Attributes
     ----------
     text
-        `size` bytes of lines, each with its newline, and padding.
+        Lines, each with its newline, and padding.
     offset
         Place of the first byte in the file.
-    starts, ends
-        Of each line in `text`, without newline and carriage return, shape ``(lines,)``.
-    stray
-        Positions of control characters that end no line.
+    layout
+        Where the lines stand in `text`.
     """
 
     text: bytearray
-    size: int
     offset: int
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    stray: NDArray[np.int64]
+    layout: Layout
 
-    def line_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the numbers of the lines that hold some bytes of the text; a line ending belongs to its line."""
-        lines: NDArray[np.int64] = np.searchsorted(self.starts, positions, side="right") - 1
-        return lines
-
-    def span(self, number: int) -> slice:
-        """Where line `number` of the block stands in the text."""
-        return slice(int(self.starts[number]), int(self.ends[number]))
+    def __len__(self) -> int:
+        return len(self.layout.starts)
 
     def line(self, number: int) -> bytes:
         """Return line `number` of the block."""
-        return bytes(self.text[self.span(number)])
+        return bytes(self.text[int(self.layout.starts[number]) : int(self.layout.ends[number])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +90,7 @@ class ManifestFile:
         return self._hash.hexdigest()
 
     def blocks(self) -> Iterator[Block | EndlessLine]:
-        """Read to the end of the file. The next block is read and hashed while the caller works on this one."""
+        """Read to the end of the file, one block ahead of the caller."""
         buffers = [bytearray(self._block + _PADDING) for _ in range(2)]
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self._fill, buffers[0])
@@ -141,7 +128,7 @@ class ManifestFile:
             cut = filled + 1
         self._rest = bytes(buffer[cut:filled])
         offset, self.size = self.size, self.size + min(cut, filled)
-        return _block_of(buffer, cut, offset)
+        return Block(buffer, offset, layout_of(buffer, cut))
 
     def _read(self, target: memoryview) -> int:
         """Fill `target` unless the file ends before."""
@@ -195,19 +182,3 @@ def open_manifest(path: Path, *, block: int = BLOCK) -> Iterator[ManifestFile]:
 
 def _kind_of(mode: int) -> str:
     return "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-
-
-def _block_of(text: bytearray, size: int, offset: int) -> Block:
-    view = np.frombuffer(text, np.uint8)
-    controls = np.flatnonzero(view[:size] < ord(" "))
-    is_newline = view[controls] == _NEWLINE
-    newlines = controls if is_newline.all() else controls[is_newline]
-    starts = np.empty_like(newlines)
-    starts[0] = 0
-    starts[1:] = newlines[:-1] + 1
-    ends, stray = newlines, np.empty(0, np.int64)
-    if len(newlines) < len(controls):
-        ends = newlines - ((view[newlines - 1] == _RETURN) & (newlines > starts))
-        is_return = (view[controls] == _RETURN) & (view[controls + 1] == _NEWLINE)
-        stray = controls[~(is_newline | is_return)]
-    return Block(text, size, offset, starts, ends, stray)

@@ -105,7 +105,7 @@ def _guess_kind(path: Path) -> TaskKind:
         for block in file.blocks():
             if isinstance(block, EndlessLine):
                 continue
-            for number in range(len(block.starts)):
+            for number in range(len(block)):
                 with suppress(LineError):
                     return text if text.source_key in parse_object(block.line(number)) else images
     return images

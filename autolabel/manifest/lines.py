@@ -68,14 +68,17 @@ class Manifest:
         start = int(self.index.offsets[number])
         return self._map[start : start + int(self.index.lengths[number])]
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield every object's line in order, faster than one by one."""
+    def block(self, first: int, count: int) -> list[bytes]:
+        """Return the lines of up to `count` objects from `first` on, faster than one by one."""
+        starts = self.index.offsets[first : first + count].astype(np.int64)
+        ends = starts + self.index.lengths[first : first + count]
         mapped = self._map
+        return [mapped[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield every object's line in order."""
         for first in range(0, len(self), _CHUNK):
-            starts = self.index.offsets[first : first + _CHUNK].astype(np.int64)
-            ends = starts + self.index.lengths[first : first + _CHUNK]
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-                yield mapped[start:end]
+            yield from self.block(first, _CHUNK)
 
     def is_bad(self, number: int) -> bool:
         """Tell whether an object fails because of its line."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from autolabel.manifest.carried import METADATA
 from autolabel.manifest.fault import LineError
-from autolabel.manifest.splice import Splice, augment
+from autolabel.manifest.splice import Additions, Splice, augment
 from autolabel.manifest.strict import parse_object
 from autolabel.storage.durable import write_atomically
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from autolabel.manifest.lines import Manifest
 
-__all__ = ["Splice", "augment", "failed_fields", "iso_micro", "write_manifest"]
+__all__ = ["Additions", "Splice", "augment", "failed_fields", "iso_micro", "write_manifest"]
 
 _CHUNK: Final = 8192
 """Lines gathered before they are written."""
@@ -43,7 +43,7 @@ def failed_fields(attribute: str, reason: str, retries: int) -> dict[str, Any]:
 def write_manifest(
     path: Path,
     manifest: Manifest,
-    splice_of: Callable[[int], Splice | None],
+    additions: Additions,
     *,
     rejected: Callable[[int, bytes], None] | None = None,
 ) -> str:
@@ -58,8 +58,8 @@ def write_manifest(
     ----------
     path
         Written atomically, piece by piece.
-    splice_of
-        What to put into the line of an object: a label with its metadata, a failure's metadata, or ``None``.
+    additions
+        What to put into each object's line: a label with its metadata, or a failure's metadata.
     rejected
         Called with number and bytes of each line that could not be kept, at most 1 MiB of one that no block can hold.
 
@@ -71,9 +71,10 @@ def write_manifest(
         The file cannot be written; what was there is still there.
     """
     digest = hashlib.sha256()
+    writer = _Writer(manifest, additions, rejected)
 
     def pieces() -> Iterator[bytes]:
-        for piece in _Writer(manifest, splice_of, rejected).pieces():
+        for piece in writer.pieces():
             digest.update(piece)
             yield piece
 
@@ -87,41 +88,41 @@ class _Writer:
     def __init__(
         self,
         manifest: Manifest,
-        splice_of: Callable[[int], Splice | None],
+        additions: Additions,
         rejected: Callable[[int, bytes], None] | None,
     ) -> None:
         index = manifest.index
         self._manifest = manifest
-        self._splice_of = splice_of
+        self._additions = additions
         self._rejected = rejected
         self._attribute = index.attribute
         metadata = index.attribute + METADATA
         self._failure = frozenset({metadata})
-        self._allowed = {self._failure, frozenset({index.attribute, metadata})}
+        for splice in additions.splices:
+            if splice.keys not in (self._failure, {index.attribute, metadata}):
+                raise ValueError(f"found the keys {sorted(splice.keys)}; expected those of {self._attribute!r}")
         self._bad = {bad.object: bad for bad in index.bad}
-        # Lines that hold neither of the attribute's keys, so that a splice cannot repeat one.
-        self._free = np.ones(len(index), np.bool_)
+        # Lines that hold one of the attribute's keys, or may: a splice could repeat it.
+        self._taken = np.zeros(len(index), np.bool_)
         for others in (index.prior, index.overwritten, np.array(list(self._bad), np.int64)):
-            self._free[others] = False
+            self._taken[others] = True
+        self._ends = [b"}\n", *(b",%b}\n" % splice.tail for splice in additions.splices)]
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the output, some thousand lines at a time."""
-        parts: list[bytes] = []
-        lines = zip(self._manifest.lines(), self._free.tolist(), strict=True)
-        for number, (line, is_free) in enumerate(lines):
-            splice = self._splice_of(number)
-            if splice is not None and splice.keys not in self._allowed:
-                raise ValueError(f"found the keys {sorted(splice.keys)}; expected those of {self._attribute!r}")
-            if not is_free or line[-1] != _CLOSE:
-                parts += (self._special(number, line, splice), b"\n")
-            elif splice is None:
-                parts += (line, b"\n")
-            else:
-                parts += (line[:-1], b",", splice.tail, b"}\n")
-            if number % _CHUNK == _CHUNK - 1:
-                yield b"".join(parts)
-                parts.clear()
-        yield b"".join(parts)
+        ends = self._ends
+        for first in range(0, len(self._manifest), _CHUNK):
+            lines = self._manifest.block(first, _CHUNK)
+            which = self._additions.which[first : first + _CHUNK].tolist()
+            # All but the few special lines end with the brace that the splice goes in front of.
+            parts = [part for line, place in zip(lines, which, strict=True) for part in (line[:-1], ends[place])]
+            last = np.cumsum(self._manifest.index.lengths[first : first + _CHUNK], dtype=np.int64) - 1
+            is_spaced = np.frombuffer(b"".join(lines), np.uint8)[last] != _CLOSE
+            for place in np.flatnonzero(self._taken[first : first + _CHUNK] | is_spaced).tolist():
+                number = first + place
+                line = self._special(number, lines[place], self._additions.of(number))
+                parts[2 * place : 2 * place + 2] = line, b"\n"
+            yield b"".join(parts)
 
     def _special(self, number: int, line: bytes, splice: Splice | None) -> bytes:
         """Make the line of an object whose input line is bad, holds one of the keys or ends with a space."""

@@ -112,7 +112,8 @@ class _Survey:
         is_object = np.ones(len(carried), np.bool_)
         is_object[[number for number, line in doubted.items() if not line.strip(_BLANK)]] = False
         objects = self._objects + np.cumsum(is_object) - 1
-        self._append(block.offset + block.starts[is_object], (block.ends - block.starts)[is_object])
+        starts, ends = block.layout.starts[is_object], block.layout.ends[is_object]
+        self._append(block.offset + starts, ends - starts)
         self._blank.append(self._lines + np.flatnonzero(~is_object))
 
         sources: dict[int, bytes] = {}

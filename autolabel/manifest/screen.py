@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.api.kinds import TaskKind
-from autolabel.manifest.template import Layout, learn
-from autolabel.manifest.words import Words, fingerprints
+from autolabel.manifest.template import learn
+from autolabel.manifest.words import fingerprints
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,22 +24,9 @@ if TYPE_CHECKING:
     from autolabel.manifest.strict import LineRules
     from autolabel.manifest.template import Template
 
-_QUOTE, _BACKSLASH, _U = b'"\\u'
-
 _MOST_TEMPLATES = 16
 _TRIES = 4
 """Lines of a block that may be tried for a new template."""
-
-
-def _table(values: bytes) -> NDArray[np.bool_]:
-    table = np.zeros(256, np.bool_)
-    table[list(values)] = True
-    return table
-
-
-_SIMPLE_ESCAPE = _table(b'"\\/bfnrt')
-_HEX = _table(b"0123456789abcdefABCDEF")
-_HIGH_SURROGATE, _LOW_SURROGATE = _table(b"89abAB"), _table(b"cdefCDEF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +54,11 @@ class Screen:
 
     def __call__(self, block: Block) -> Screened:
         """Prove what can be proved about a block's lines."""
-        escapes = _escapes(block)
-        layout = _layout(block, escapes)
-        doubt = block.ends - block.starts > self._rules.longest_certain
-        doubt[block.line_of(block.stray)] = True
-        doubt[block.line_of(_bad_escapes(layout.words.bytes, escapes))] = True
-        doubt[_not_utf8(block)] = True
+        layout = block.layout
+        doubt = layout.spoiled | (layout.ends - layout.starts > self._rules.longest_certain)
         carried = np.zeros(len(doubt), np.uint8)
-        start, length = np.zeros_like(block.starts), np.zeros_like(block.starts)
-        for template, lines in self._sort(block, layout, np.flatnonzero(~doubt)):
+        start, length = np.zeros_like(layout.starts), np.zeros_like(layout.starts)
+        for template, lines in self._sort(block, np.flatnonzero(~doubt)):
             carried[lines] = template.carried
             start[lines], length[lines] = template.sources(layout, lines)
         if self._rules.kind is not TaskKind.TEXT_CLASSIFICATION:
@@ -83,17 +66,17 @@ class Screen:
         good = np.flatnonzero(carried)
         return Screened(carried, fingerprints(layout.words, start[good], length[good]))
 
-    def _sort(self, block: Block, layout: Layout, lines: NDArray[np.int64]) -> list[tuple[Template, NDArray[np.int64]]]:
+    def _sort(self, block: Block, lines: NDArray[np.int64]) -> list[tuple[Template, NDArray[np.int64]]]:
         """Sort lines by the template they are made like; new templates are learned from what is left."""
         found = []
         for template in self._templates:
-            fits = template.match(layout, lines)
+            fits = template.match(block.layout, lines)
             found.append((template, lines[fits]))
             lines = lines[~fits]
         for _ in range(_TRIES):
             learned = learn(block.line(int(lines[0])), self._rules) if lines.size else None
             if learned is not None:
-                fits = learned.match(layout, lines)
+                fits = learned.match(block.layout, lines)
                 found.append((learned, lines[fits]))
                 lines = lines[~fits]
             else:
@@ -101,70 +84,3 @@ class Screen:
         found.sort(key=lambda pair: -pair[1].size)
         self._templates = [template for template, _ in found[:_MOST_TEMPLATES]]
         return found
-
-
-def _layout(block: Block, escaped: NDArray[np.int64]) -> Layout:
-    words = Words(block.text)
-    is_quote = words.bytes[: block.size] == _QUOTE
-    is_quote[escaped] = False
-    quotes = np.flatnonzero(is_quote)
-    first = np.zeros(len(block.ends) + 1, np.int64)
-    first[1:] = _places(quotes, block.ends)
-    return Layout(words, block.starts, block.ends, quotes, first)
-
-
-def _places(quotes: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many quotes stand before each line's end."""
-    each, rest = divmod(len(quotes), len(ends))
-    if each and not rest and (quotes[each - 1 :: each] < ends).all() and (quotes[each::each] > ends[:-1]).all():
-        return np.arange(each, len(quotes) + 1, each)  # as many on every line: no need to search
-    return np.searchsorted(quotes, ends)
-
-
-def _escapes(block: Block) -> NDArray[np.int64]:
-    """Return the positions of the characters that a backslash escapes."""
-    if block.text.find(b"\\", 0, block.size) < 0:
-        return np.empty(0, np.int64)
-    backslashes = np.flatnonzero(np.frombuffer(block.text, np.uint8, block.size) == _BACKSLASH)
-    opens_run = np.diff(backslashes, prepend=-2) != 1
-    run_starts = np.flatnonzero(opens_run)
-    place = np.arange(len(backslashes)) - run_starts[np.cumsum(opens_run) - 1]
-    # In a run of backslashes every other one, from the first, escapes what follows it. A line feed ends each line,
-    # so the block does not end with a backslash.
-    escaped: NDArray[np.int64] = backslashes[place % 2 == 0] + 1
-    return escaped
-
-
-def _bad_escapes(buffer: NDArray[np.uint8], escaped: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of escaped characters that JSON does not know, and of halves of surrogate pairs."""
-    kind = buffer[escaped]
-    is_unicode = kind == _U
-    unicode = escaped[is_unicode]
-    if not unicode.size:
-        return escaped[~_SIMPLE_ESCAPE[kind]]
-    digits = [buffer[unicode + place] for place in range(1, 5)]
-    is_hex = np.logical_and.reduce([_HEX[digit] for digit in digits])
-    surrogate = (digits[0] | 0x20) == ord("d")
-    high = unicode[surrogate & _HIGH_SURROGATE[digits[1]]]
-    low = unicode[surrogate & _LOW_SURROGATE[digits[1]]]
-    # A low half stands six bytes behind its high one. Six bytes on is still the same line, for it ends with `"}`.
-    alone = np.setxor1d(high + 6, low, assume_unique=True)
-    return np.concatenate([escaped[~(_SIMPLE_ESCAPE[kind] | is_unicode)], unicode[~is_hex], alone])
-
-
-def _not_utf8(block: Block) -> list[int]:
-    """Return the numbers of lines that are not UTF-8."""
-    view = memoryview(block.text)
-    if _is_utf8(view[: block.size]):
-        return []
-    return [number for number in range(len(block.starts)) if not _is_utf8(view[block.span(number)])]
-
-
-def _is_utf8(text: memoryview) -> bool:
-    if not text or np.frombuffer(text, np.uint8).max() < 0x80:
-        return True
-    try:
-        str(text, "utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from autolabel.manifest.members import members
-from autolabel.manifest.words import Words, fingerprints
+from autolabel.manifest.words import BEHIND, Words, fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class SourceCounter:
     def add_texts(self, sources: dict[int, bytes]) -> None:
         """Add objects whose sources were read one by one."""
         length = np.array([len(text) for text in sources.values()], np.int64)
-        words = Words(b"".join(sources.values()) + bytes(8))
+        words = Words(b"".join(sources.values()) + bytes(BEHIND))
         self.add(np.fromiter(sources, np.int64, len(sources)), fingerprints(words, np.cumsum(length) - length, length))
 
     def repeats(self, source: Callable[[int], bytes]) -> list[tuple[int, int]]:

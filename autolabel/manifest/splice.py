@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autolabel.manifest.members import members
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from numpy.typing import NDArray
+
 _SPACE = b" \t\r\n"
+
+NOTHING = 0
+"""In `Additions.which`: the object's line stays as it was."""
 
 
 class Splice:
@@ -57,6 +64,36 @@ class Splice:
         text = _with_values(text, {key: self.fields[key] for key in there})
         rest = {key: value for key, value in self.fields.items() if key not in there}
         return _insert(text.encode(), Splice(rest).tail)
+
+
+class Additions:
+    """What is put into the lines of N objects; each splice is kept once, and an object costs four bytes.
+
+    Attributes
+    ----------
+    splices
+        The different ones.
+    which
+        1-based place of each object's splice, `NOTHING` where it has none; shape ``(N,)``, int32.
+    """
+
+    def __init__(self, objects: int) -> None:
+        self.splices: list[Splice] = []
+        self.which = np.zeros(objects, np.int32)
+
+    def put(self, objects: int | NDArray[np.int64], splice: Splice) -> None:
+        """Give objects a splice; it takes the place of one that they have."""
+        self.which[objects] = self.add(splice)
+
+    def add(self, splice: Splice) -> int:
+        """Keep a splice; return its place, which `which` may then hold."""
+        self.splices.append(splice)
+        return len(self.splices)
+
+    def of(self, number: int) -> Splice | None:
+        """Return the splice of an object."""
+        place = int(self.which[number])
+        return None if place == NOTHING else self.splices[place - 1]
 
 
 def augment(line: bytes, fields: Mapping[str, Any]) -> bytes:

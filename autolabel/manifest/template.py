@@ -1,8 +1,9 @@
 """What equally made lines have in common, learned from one line that was read strictly.
 
-Manifests are written by programs, so most lines differ only in the text of some strings and in some numbers. A template
-holds everything else: punctuation, white space, keys, and those strings that decide what a line means. A line that has
-all of it in the same places has the same keys, the same nesting and the same kinds of values as the line read.
+Manifests are written by programs, so most lines differ only in the text of some strings, in some numbers and in some
+booleans, which are scalars here. A template holds everything else: punctuation, white space, keys, and those strings
+that decide what a line means. A line that has all of it in the same places has the same keys, the same nesting and the
+same kinds of values as the line read; only a number may stand for a boolean, which no rule for lines tells apart.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autolabel.manifest.carried import Carried
 from autolabel.manifest.fault import LineError
 from autolabel.manifest.strict import read_line
-from autolabel.manifest.words import are_plain_numbers
+from autolabel.manifest.words import are_scalars
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from autolabel.manifest.layout import Layout
     from autolabel.manifest.strict import LineRules
-    from autolabel.manifest.words import Words
 
 LONGEST = 8192
 """Bytes of a line that a template may be learned from."""
@@ -31,24 +33,12 @@ _MOST_PIECES = 64
 _TOKEN = re.compile(
     rb'(?P<string>"(?:[^"\\]|\\.)*")(?P<key>[ \t\r]*:)?'
     rb"|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
-    rb'|[^"0-9-]+'
+    rb"|(?P<boolean>true|false)"
+    rb'|null|[^"0-9a-z-]+'
 )
 
 _DECISIVE = re.compile(rb'"(?:human-annotated|type)"[ \t\r]*:[ \t\r]*\Z')
 """Keys whose values decide what a label's metadata mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a block's lines and their quotes stand."""
-
-    words: Words
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    quotes: NDArray[np.int64]
-    """Every quote that is not escaped."""
-    first: NDArray[np.int64]
-    """Place in `quotes` of each line's first one, shape ``(lines + 1,)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +47,10 @@ class _Piece:
 
     text: bytes
     quote: int | None
-    """The line's quote that the piece is found by; ``None``: it begins the line, or ends it after a number."""
+    """The line's quote that the piece is found by; ``None``: it begins the line, or ends it after a scalar."""
     offset: int
     """Bytes of the piece before that quote."""
-    after_number: bool
+    after_scalar: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +73,38 @@ class Template:
         """Tell which of `lines` are made like this, if their strings hold nothing that is not allowed.
 
         Counting quotes ties pieces to places: a piece has no escape in it, so its quotes are consecutive ones of the
-        line, and what stands between two pieces is the inside of one string or one number.
+        line, and what stands between two pieces is the inside of one string or one scalar.
         """
-        first = layout.first[lines]
-        fits: NDArray[np.bool_] = layout.first[lines + 1] - first == self.quotes
-        if not fits.all():
-            fits[fits] = self.match(layout, lines[fits]) if fits.any() else True
-            return fits
-        start, end = layout.starts[lines], layout.ends[lines]
-        reached = start
+        left = np.flatnonzero(layout.count[lines] == self.quotes)
+        left = left[self._end_alike(layout, lines[left])]
+        left = left[self._are_alike(layout, lines[left])]
+        fits = np.zeros(len(lines), np.bool_)
+        fits[left] = True
+        return fits
+
+    def _end_alike(self, layout: Layout, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which lines have the last piece: the cheapest way to tell templates apart."""
+        last = self.pieces[-1]
+        return layout.words.equal(layout.ends[lines] - len(last.text), last.text)
+
+    def _are_alike(self, layout: Layout, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which lines, all with the right number of quotes and the right end, have every piece in its place."""
+        first, start, end = layout.first[lines], layout.starts[lines], layout.ends[lines]
+        fits = np.ones(len(lines), np.bool_)
+        before, reached = 0, start  # where the piece before begins, and its length
         for piece in self.pieces:
             if piece.quote is not None:
-                at = layout.quotes[first + piece.quote] - piece.offset
+                at = layout.quotes[first + piece.quote]
+                if piece.offset:
+                    at -= piece.offset
             else:
-                at = end - len(piece.text) if piece.after_number else start
-            found = piece.offset == 0 and piece.quote is not None  # its first byte is the quote itself
-            fits &= layout.words.equal(at + found, piece.text[found:])
-            if piece.after_number:
-                fits &= are_plain_numbers(layout.words, reached, at)
-            reached = at + len(piece.text)
-        fits &= reached == end
+                at = end - len(piece.text) if piece.after_scalar else start
+            if piece is not self.pieces[-1]:  # the end was compared before
+                fits &= layout.words.equal(at, piece.text)
+            if piece.after_scalar:
+                fits &= are_scalars(layout.words, reached + before, at)
+            reached, before = at, len(piece.text)
+        fits &= reached + before == end
         return fits
 
     def sources(self, layout: Layout, lines: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -132,7 +134,7 @@ class _Drawing:
         self._source_key = b'"%b"' % source_key
         self._text = b""
         self._first_quote: int | None = None
-        self._after_number = False
+        self._after_scalar = False
         self._quotes = 0
         self._pieces: list[_Piece] = []
         self._sources: list[int] = []
@@ -148,10 +150,11 @@ class _Drawing:
         """Add one token; ``False`` when no template can hold it."""
         string = token["string"]
         if string is None:
-            if token["number"] is None:
-                self._text += token[0]
-                return True
-            return self._begin_piece_after_number()
+            # A second boolean without a string between them stays text, so that `[true,false]` has a place.
+            if token["number"] is not None or (token["boolean"] is not None and self._first_quote is not None):
+                return self._begin_piece_after_scalar()
+            self._text += token[0]
+            return True
         if token["key"] is None and not _DECISIVE.search(self._text):
             self._add_free_string()
             return True
@@ -167,12 +170,12 @@ class _Drawing:
         self._note_quote()
         self._text += b'"'
         self._end_piece(last=False)
-        self._text, self._first_quote, self._after_number = b'"', self._quotes + 1, False
+        self._text, self._first_quote, self._after_scalar = b'"', self._quotes + 1, False
         self._quotes += 2
 
-    def _begin_piece_after_number(self) -> bool:
+    def _begin_piece_after_scalar(self) -> bool:
         possible = self._end_piece(last=False)
-        self._text, self._first_quote, self._after_number = b"", None, True
+        self._text, self._first_quote, self._after_scalar = b"", None, True
         return possible
 
     def _note_quote(self) -> None:
@@ -180,9 +183,9 @@ class _Drawing:
             self._first_quote = self._quotes
 
     def _end_piece(self, *, last: bool) -> bool:
-        """Store the piece; ``False`` when nothing says where it stands: between two numbers without a string."""
+        """Store the piece; ``False`` when nothing says where it stands: between two scalars without a string."""
         begins_line = not self._pieces
         quote = None if begins_line else self._first_quote
         offset = 0 if quote is None else self._text.index(b'"')
-        self._pieces.append(_Piece(self._text, quote, offset, self._after_number))
+        self._pieces.append(_Piece(self._text, quote, offset, self._after_scalar))
         return begins_line or quote is not None or last

@@ -63,7 +63,15 @@ LABELS = [
 ]
 PLAIN = st.fixed_dictionaries(
     {},
-    optional={"id": texts, "n": numbers, "né": numbers, "on": st.booleans(), "inner": st.just({"source": "x", "k": 1})},
+    optional={
+        "id": texts,
+        "n": numbers,
+        "né": numbers,
+        "on": st.booleans(),
+        "off": st.booleans(),
+        "all": st.lists(st.booleans() | numbers, max_size=3),
+        "inner": st.just({"source": "x", "k": 1}),
+    },
 )
 ODD = st.dictionaries(st.sampled_from(["$a", "source", "source-ref", ATTRIBUTE, "class-map", "type"]) | texts, values)
 WAYS = [
@@ -73,18 +81,23 @@ WAYS = [
 ]
 
 
+def kinds_like(value):
+    """What may stand for a value in a line that is made equally, and what may not."""
+    if isinstance(value, str):
+        return texts
+    return st.booleans() | numbers | st.none() if isinstance(value, bool) else numbers | st.booleans()
+
+
 @st.composite
 def siblings(draw, source_key):
     """Write records that differ only in some values, as the lines of one manifest do."""
     record = {source_key: draw(texts)} | draw(PLAIN) | draw(st.sampled_from(LABELS))
     if draw(st.booleans()):
         record = dict(reversed(record.items()))
-    plain = [key for key, value in record.items() if type(value) in (str, int, float)]
+    plain = [key for key, value in record.items() if type(value) in (str, int, float, bool)]
     way, lines = draw(st.sampled_from(WAYS)), []
     for _ in range(draw(st.integers(1, 4))):
-        changed = {
-            key: draw(texts if isinstance(record[key], str) else numbers) for key in plain if draw(st.booleans())
-        }
+        changed = {key: draw(kinds_like(record[key])) for key in plain if draw(st.booleans())}
         lines.append(json.dumps(record | changed, **way).encode())
     return lines
 
@@ -168,6 +181,7 @@ def path(tmp_path_factory):
 
 TEXT, IMAGE = TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION
 GOOD = b'{"source":"a","n":1}'
+LONG = b'{"source":"%b"}' % (b"x" * 300)
 LABELED = json.dumps({"source": "a"} | LABELS[1]).encode()
 CLASSES = json.dumps(
     {"source": "a", ATTRIBUTE: [0], f"{ATTRIBUTE}-metadata": METADATA | {"class-map": {"0": "glad"}}}
@@ -183,12 +197,16 @@ def changes(line, *pairs):
 @settings(max_examples=200, deadline=None)
 @example(case=(b'{"source":"a","m":\n{"k":1}}\n{"source":"b"}{"source":"c"}\n', TEXT))
 @example(case=(changes(GOOD, *((b"1", each) for each in (b"", b"-", b"007", b"1.2.3", b"12345678x", b".5"))), TEXT))
+@example(case=(changes(GOOD, *((b"1", each) for each in (b"true", b"false", b"tru", b"falsetto", b"truefalse"))), TEXT))
+@example(case=(changes(GOOD, *((b"1", each) for each in (b"-0.5", b"-.5", b"5.", b"-", b"0.0.", b"00.5"))), TEXT))
+@example(case=(changes(b'{"source":"a","n":[true,false]}', (b"true", b"1"), (b"true", b"x"), (b"false", b"0")), TEXT))
 @example(case=(changes(GOOD, (b"}", b"}x"), (b"}", b""), (b"{", b" {"), (b"}", b"} "), (b":1", b":[1]")), TEXT))
 @example(case=(changes(b'{"source":"a"}', (b"}", b"}x"), (b"}", b""), (b"}", b"}}"), (b'a"', b'a\\"')), TEXT))
 @example(case=(changes(GOOD, (b'"a"', b'"\\ud800"'), (b'"a"', b'"\\udc00"'), (b'"a"', b'"\\ud800\\udc00"')), TEXT))
 @example(case=(changes(GOOD, (b'"a"', b'"\\u00g0"'), (b'"a"', b'"\\u00"'), (b'"a"', b'"\\x"')), TEXT))
 @example(case=(changes(GOOD, (b'"a"', b'"\x1f"'), (b'"a"', b'"\t"'), (b'"a"', b'"\r"')), TEXT))
 @example(case=(changes(GOOD, (b"a", b"x" * 331), (b"a", b"\xff"), (b"a", "né".encode())), TEXT))
+@example(case=(changes(LONG, *((b'"}', each + b'"}') for each in (b"\xc3a\xa9", b"\xc3\xa9", b"\xc3", b"\xa9"))), TEXT))
 @example(case=(changes(LABELED, (b"yes", b"no"), (b"yes", b"who"), (b"text-", b"some"), (b"3", b"null")), TEXT))
 @example(case=(changes(CLASSES, (b"[0]", b"[1]"), (b"[0]", b"[7]")), TEXT))
 @example(case=(b'{"source-ref":"a"}\n{"source-ref":""}\n', IMAGE))

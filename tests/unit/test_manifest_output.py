@@ -8,7 +8,7 @@ import pytest
 
 from autolabel.api.kinds import TaskKind
 from autolabel.manifest.lines import Manifest
-from autolabel.manifest.output import Splice, failed_fields, iso_micro, write_manifest
+from autolabel.manifest.output import Additions, Splice, failed_fields, iso_micro, write_manifest
 from autolabel.manifest.reader import survey_manifest
 
 LABEL = {"mood": 1, "mood-metadata": {"class-name": "froh", "confidence": 0.9, "human-annotated": "no"}}
@@ -26,13 +26,15 @@ def write(tmp_path):
         path = tmp_path / "input.manifest"
         path.write_bytes(data)
         rejected = []
-        splices = {number: Splice(each) for number, each in fields.items()}
         index = survey_manifest(path, kind=TaskKind.TEXT_CLASSIFICATION, attribute="mood")
+        additions = Additions(len(index))
+        for number, each in fields.items():
+            additions.put(number, Splice(each))
         with Manifest(path, index) as manifest:
             sha256 = write_manifest(
                 tmp_path / "output.manifest",
                 manifest,
-                splices.get,
+                additions,
                 rejected=lambda number, line: rejected.append((number, line)),
             )
         written = (tmp_path / "output.manifest").read_bytes()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autolabel.api.kinds import TaskKind
 from autolabel.manifest.carried import METADATA
 from autolabel.manifest.lines import Manifest
-from autolabel.manifest.output import Splice, augment, write_manifest
+from autolabel.manifest.output import Additions, Splice, augment, write_manifest
 from autolabel.manifest.prior import read_priors
 from autolabel.manifest.reader import survey_manifest
 
@@ -66,7 +67,9 @@ def test_a_new_attribute_leaves_every_other_byte(path, read, tmp_path):
     kind = TaskKind.IMAGE_CLASSIFICATION if b'"source-ref"' in lines[0] else TaskKind.TEXT_CLASSIFICATION
     added = {"new-job": 1, "new-job-metadata": {"class-name": "é", "confidence": 0.5, "human-annotated": "no"}}
     with read(lines, kind, "new-job") as manifest:
-        write_manifest(tmp_path / "output.manifest", manifest, lambda _: Splice(added))
+        additions = Additions(len(manifest))
+        additions.put(np.arange(len(manifest)), Splice(added))
+        write_manifest(tmp_path / "output.manifest", manifest, additions)
     written = lines_of(tmp_path / "output.manifest")
     assert len(written) == len(lines)
     for before, after in zip(lines, written, strict=True):
