@@ -33,7 +33,7 @@ JOINT_LEVEL = 0.45
 """Share of delta that a floor of the ladder has for itself, about; used for the search only."""
 FACTORS = (np.arange(7) + 0.5) / 7
 """Quantiles of the common factor that a forecast averages over."""
-REGIONS, AUDITS, FINALISTS = 24, 24, 5
+REGIONS, AUDITS, FINALISTS = 24, 24, 3
 LARGE = 3_000
 """Audits beyond which the search's approximation is as good as an exact comparison."""
 

@@ -85,7 +85,7 @@ def main() -> int:
         others = [float(found[:, 0].mean()) for found in walks[1:]]
         row(name, f"{error:g}", f"{design.audits:,}", float(known), float(share), float(over), float(walked),
             float(broken), *others)  # fmt: skip
-        bars.append((f"{name}\n{error:g}", known, share, walked))
+        bars.append((f"{name}\nerror {error:g}".replace(", ", "\n"), known, share, walked))
     figure, axes = plt.subplots(figsize=(8, 4))
     for place, label in enumerate(("truth known", "nested regions", "betting walk")):
         axes.bar(np.arange(len(bars)) + 0.26 * (place - 1), [100 * bar[place + 1] for bar in bars], 0.24, label=label,

@@ -52,15 +52,17 @@ def main() -> int:
           f"{time.perf_counter() - begun:.2f} s")  # fmt: skip
     figure, axes = plt.subplots(figsize=(6, 4.2))
     for (name, column), style in zip(table.items(), (":", "-.", "--", "-", "-", "-"), strict=True):
-        shown = [(m, k / m) for m, k in zip(AUDITS, column, strict=True) if k is not None and k >= 0]
-        axes.plot(*(100 * np.asarray(shown).T * [[0.01], [1]]), style, marker=".", label=name)
+        shown = np.asarray([(m, 100 * k / m) for m, k in zip(AUDITS, column, strict=True) if k is not None and k >= 0])
+        above = 3 if style == "--" else 2  # it lies on the line of the largest pool
+        axes.plot(*shown.T, style, marker=".", label=name, zorder=above, linewidth=above - 0.5)
     axes.axhline(100 * error, color="grey", lw=0.8)
     axes.set(
         xlabel="audits",
         ylabel="errors the audit may show, %",
         title=f"Certifying {error:.0%} with {1 - delta:.0%} confidence",
     )
-    axes.legend(fontsize=8)
+    axes.set_ylim(0, 170 * error)
+    axes.legend(fontsize=8, loc="upper right", ncols=2)
     save(figure, "bounds")
     return 0
 

@@ -97,7 +97,7 @@ def main() -> int:
         "PAC labels, here",
         "ours, same audits",
         "ours, planned",
-        "order known to be right",
+        "truth known",
     )
     for place, (label, hatch) in enumerate(zip(labels, ("", "//", "", "..", "xx"), strict=True)):
         axes.bar(np.arange(len(bars)) + 0.16 * (place - 2), [100 * row[place] for row in bars.values()], 0.15,

@@ -12,7 +12,7 @@ from autolabel.quality.machine import MachineDesign
 from autolabel.quality.per_class import PerClassDesign, class_level
 
 RUNS = 20_000
-QUICK = 600
+QUICK = 400
 LAYOUTS = ("front", "back", "uniform", "increasing", "blocks", "late", "none", "all")
 
 
