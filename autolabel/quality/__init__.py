@@ -1,1 +1,1 @@
-"""The promise: certificate, audit, rule and planner. Pure mathematics."""
+"""The promise: contracts, certificate, audit, rules and planner. Pure mathematics."""

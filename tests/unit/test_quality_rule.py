@@ -9,7 +9,14 @@ from scipy.stats import hypergeom
 
 from autolabel.quality import hypergeometric
 from autolabel.quality.audit import draw_audit, order_by_confidence, walk
-from autolabel.quality.rule import allowed_errors, audits_needed, violation_bound, wrong_labels_that_break
+from autolabel.quality.rule import (
+    NOT_EVEN_ZERO,
+    allowed_errors,
+    allowed_errors_table,
+    audits_needed,
+    violation_bound,
+    wrong_labels_that_break,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +133,43 @@ def test_the_audit_follows_from_the_generator_alone():
     one, two = (draw_audit(100, 10, np.random.default_rng(3)) for _ in range(2))
     assert one.tolist() == two.tolist() == sorted(set(one.tolist()))
     assert draw_audit(5, 0, np.random.default_rng(0)).tolist() == []
+
+
+def test_the_table_is_allowed_errors_for_every_size():
+    for remainder, limit, delta in product((0, 1, 7, 40, 61), (1, 3, 14), (0.01, 0.05, 0.3, 0.9)):
+        table = allowed_errors_table(remainder, limit, remainder, delta)
+        single = [allowed_errors(remainder, limit, audits, delta) for audits in range(remainder + 1)]
+        assert table.tolist() == [NOT_EVEN_ZERO if allowed is None else allowed for allowed in single]
+
+
+@pytest.mark.parametrize(("remainder", "share"), [(10_000, 0.05), (10_000_000, 0.05), (10_000_000, 0.0), (30_000, 0.3)])
+def test_the_table_of_a_large_pool_is_allowed_errors_where_it_is_looked_up(remainder, share):
+    limit = wrong_labels_that_break(share, remainder)
+    table = allowed_errors_table(remainder, limit, 10_000, 0.05)
+    assert len(table) == 10_001
+    for audits in (0, 1, 58, 59, 60, 500, 1_234, 9_999, 10_000):
+        allowed = allowed_errors(remainder, limit, audits, 0.05)
+        assert table[audits] == (NOT_EVEN_ZERO if allowed is None else allowed)
+
+
+@pytest.mark.parametrize(("remainder", "limit", "audits", "delta"), [(10_000, 501, 500, 0.05), (700, 36, 300, 0.001)])
+def test_allowed_errors_agree_with_scipy(remainder, limit, audits, delta):
+    tails = [hypergeom.cdf(k, remainder, limit + k, audits) for k in range(60)]
+    assert allowed_errors(remainder, limit, audits, delta) == max(k for k, tail in enumerate(tails) if tail <= delta)
+
+
+def test_what_cdf_leaves_out_of_the_sum_is_nothing():
+    pool, marked, drawn = 1_000_000, 300_000, 20_000
+    for count in (5_700, 5_900, 6_000, 6_100, 6_900, 20_000):
+        assert hypergeometric.cdf(count, pool, marked, drawn) == pytest.approx(
+            hypergeom.cdf(count, pool, marked, drawn), rel=1e-7
+        )
+
+
+def test_the_edges_of_the_rule():
+    assert allowed_errors(0, 1, 0, 0.05) == 0, "an empty remainder can break nothing"
+    assert allowed_errors(20, 21, 0, 0.05) == 0, "fewer objects than it takes to break the contract need no audit"
+    assert allowed_errors(20, 1, 18, 0.05) is None, "no error at all may slip through: eighteen of twenty are too few"
+    assert allowed_errors(20, 1, 19, 0.051) == 0
+    assert allowed_errors(1_000, 51, 500, 1e-12) is not None
+    assert allowed_errors(1_000, 51, 100, 1e-12) is None
