@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 DRAWS = 256
 """Draws looked at together."""
-PATIENCE = 16
-"""Catching everyone up is put off until one draw in so many objects was thrown away: both then cost about the same."""
+PATIENCE = 1 / 16
+"""Draws thrown away, as a share of the objects, before everyone is caught up: both then cost about the same."""
+LEAST_PATIENCE = 1_024
+"""Draws that are always put up with."""
 WIDTH = 256
 """Picks compared with at a time: the products of a block stay in cache."""
 ALIKE = 1e-5
@@ -104,7 +106,7 @@ def _seed(view: PoolView, size: int, rng: np.random.Generator) -> list[int]:
     bound = (np.sqrt(squares) + np.sqrt(squares.max())) ** 2  # nobody is farther from the first pick
     caught_up, thrown_away = 0, 0
     while len(picks) < size:
-        if thrown_away > max(4 * DRAWS, len(view) // PATIENCE):
+        if thrown_away > max(LEAST_PATIENCE, PATIENCE * len(view)):
             _catch_up(view, bound, chosen.take(np.arange(caught_up, len(picks))))
             caught_up, thrown_away = len(picks), 0
         total = np.cumsum(bound)

@@ -47,30 +47,24 @@ def medoids(features: NDArray[np.float32], count: int, rng: np.random.Generator)
 
     Notes
     -----
-    Memory ``O(n k)``, at most `LARGEST` distances at a time.
-    """
-    nearest, distance = lloyd(features, count, rng)
-    return _one_of_each(nearest, distance, count)
-
-
-def lloyd(
-    features: NDArray[np.float32], count: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Cluster by k-means: each row's cluster ``(n,)`` in [0, count) and squared distance to its centre ``(n,)``.
-
-    Lloyd's algorithm from k distinct random rows (Arthur and Vassilvitskii's seeding costs k passes and changes the
-    picks' accuracy by less than their noise at five candidates a pick). Clusters may end empty.
-
-    Raises
-    ------
-    ValueError
-        More clusters than rows, or none.
+    Clusters start from k distinct random rows (Arthur and Vassilvitskii's seeding costs k passes and changes the picks'
+    accuracy by less than their noise at five candidates a pick). Memory ``O(n k)``, at most `LARGEST` distances at a
+    time.
     """
     n = len(features)
     if not 0 < count <= n:
         msg = f"found {count} medoids of {n} rows; expected between 1 and all of them"
         raise ValueError(msg)
-    centres = features[np.sort(rng.choice(n, size=count, replace=False))]
+    nearest, distance = lloyd(features, features[np.sort(rng.choice(n, size=count, replace=False))])
+    return _one_of_each(nearest, distance, count)
+
+
+def lloyd(features: NDArray[np.float32], centres: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Cluster by Lloyd's algorithm from `centres` ``(k, D)``; clusters may end empty.
+
+    Returns each row's cluster ``(n,)``, in [0, k), and its squared distance to the centre ``(n,)``.
+    """
+    count = len(centres)
     squares = np.einsum("nd,nd->n", features, features)
     for _ in range(ITERATIONS):
         nearest, _ = _nearest(features, squares, centres)
@@ -81,6 +75,24 @@ def lloyd(
         centres = centres.copy()
         centres[filled] = np.add.reduceat(features[order], starts[filled], axis=0) / sizes[filled, None]
     return _nearest(features, squares, centres)
+
+
+def plus_plus(features: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows to start k-means from, shape ``(count,)``: each drawn by D^2 to those before (Arthur, Vassilvitskii 2007).
+
+    Where no row is left that differs from all of them, rows are drawn uniformly, perhaps again.
+    """
+    squares = np.einsum("nd,nd->n", features, features)
+    rows = [int(rng.integers(len(features)))]
+    distance = np.full(len(features), np.inf)
+    for _ in range(count - 1):
+        to_last = squares + squares[rows[-1]] - 2.0 * (features @ features[rows[-1]])
+        np.minimum(distance, np.maximum(to_last, 0.0), out=distance)
+        total = np.cumsum(distance)
+        draw = rng.random()
+        place = np.searchsorted(total, draw * total[-1], side="right") if total[-1] > 0 else int(draw * len(features))
+        rows.append(min(int(place), len(features) - 1))
+    return np.asarray(rows, np.int64)
 
 
 def _nearest(

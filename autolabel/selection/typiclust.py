@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.selection.batch import Batch, informative, most
-from autolabel.selection.diversity import lloyd, sample
+from autolabel.selection.diversity import lloyd, plus_plus, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,8 @@ def typiclust(view: PoolView, size: int, rng: np.random.Generator) -> Batch:
         labeled = view.labeled_features()[sample(counted, SAMPLE, rng)]
         counted = len(labeled)
         features = np.concatenate([labeled, features])
-    clusters, _ = lloyd(features, min(counted + size, MOST_CLUSTERS, len(features)), rng)
+    start = plus_plus(features, min(counted + size, MOST_CLUSTERS, len(features)), rng)
+    clusters, _ = lloyd(features, features[start])
     visit = _visits(features[counted:], clusters[counted:])
     rank, late = _ranks(clusters, counted)
     own = clusters[counted:]

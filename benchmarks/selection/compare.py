@@ -2,8 +2,8 @@
 
     python -m benchmarks.selection.compare DATA_SET_FOLDER [--cache FOLDER] [--seeds 5] [--batch 20] [--rounds 5]
 
-A tenth of the objects, at least 1,000, are held out at random and judged; the rest is the pool. A first batch comes from
-a strategy that needs no model; then each of the others takes four more batches from the same uniform first batch, so
+A tenth of the objects, at least 1,000, are held out at random and judged; the rest is the pool. A first batch comes
+from a strategy that needs no model; then every strategy takes four more batches after the same uniform first batch, so
 that only what is chosen differs. Figures are mean accuracy over the seeds, and the mean difference from `random` with
 its standard error: seeds are paired, since a seed fixes who is held out and the first batch. Strategies are plain;
 `explored` rows have a tenth of their batches drawn uniformly, as jobs do.
@@ -48,8 +48,8 @@ def main() -> int:
     for part in ("cold", "warm"):
         labels = batch if part == "cold" else batch * options.rounds
         for row in rows_of(part, [run[part] for run in runs], labels):
-            row = {"data": options.folder.name, **row}
-            print(json.dumps(row) if options.json else table_row(row), flush=True)
+            found = {"data": options.folder.name, **row}
+            print(json.dumps(found) if options.json else table_row(found), flush=True)
     return 0
 
 
@@ -59,7 +59,9 @@ def one_seed(features, truth, batch, rounds, seed) -> dict:
     held = max(LEAST_HELD_OUT, round(HELD_OUT * len(truth)))
     judged, pool = np.sort(order[:held]), np.sort(order[held:])
     trial = Trial(features, truth, judged)
-    cold = {name: trial.accuracy(first_batch(trial, pool, name, batch, seed)) for name in (*sorted(COLD_STRATEGIES), HALF)}
+    cold = {
+        name: trial.accuracy(first_batch(trial, pool, name, batch, seed)) for name in (*sorted(COLD_STRATEGIES), HALF)
+    }
     first = first_batch(trial, pool, "random", batch, seed)
     warm = {}
     for name in PLAIN_STRATEGIES:
