@@ -33,6 +33,8 @@ FRONT = 8_192
 """Objects kept up to date with every pick: a product with them costs a millisecond at 512 features."""
 HEIGHT = 4_096
 """Rows of one matrix product."""
+CUT_SAMPLE = 16_384
+"""Bounds looked at to guess who is in the front."""
 FIRST_CENTRES = 256
 """Labeled objects that everyone is compared with at once; with the others only who may be the farthest."""
 
@@ -179,7 +181,16 @@ class _Search:
 
 
 def _largest(values: NDArray[np.float64], most_rows: int) -> NDArray[np.int64]:
-    """Places of the largest values that are not dropped, ascending; among equals the lower places."""
+    """Places of the largest values that are not dropped, ascending; among equals the lower places.
+
+    About `most_rows` of them: a cut guessed from a sample is kept when it is not off by more than a factor of two,
+    since an exact one costs ten times as much.
+    """
+    sampled = np.sort(values[:: max(1, len(values) // CUT_SAMPLE)])
+    guess = sampled[-min(len(sampled), 1 + most_rows * len(sampled) // len(values))]
+    above = np.flatnonzero(values > guess)
+    if most_rows <= 2 * len(above) <= 4 * most_rows:
+        return above
     if np.count_nonzero(values > -np.inf) <= most_rows:
         return np.flatnonzero(values > -np.inf)
     least = np.partition(values, len(values) - most_rows)[len(values) - most_rows]
