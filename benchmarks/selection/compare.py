@@ -1,12 +1,14 @@
 """What a strategy's labels are worth: accuracy of a linear head after the first batch and after five.
 
     python -m benchmarks.selection.compare DATA_SET_FOLDER [--cache FOLDER] [--seeds 5] [--batch 20] [--rounds 5]
+        [--part cold warm start]
 
 A tenth of the objects, at least 1,000, are held out at random and judged; the rest is the pool. A first batch comes
-from a strategy that needs no model; then every strategy takes four more batches after the same uniform first batch, so
-that only what is chosen differs. Figures are mean accuracy over the seeds, and the mean difference from `random` with
-its standard error: seeds are paired, since a seed fixes who is held out and the first batch. Strategies are plain;
-`explored` rows have a tenth of their batches drawn uniformly, as jobs do.
+from a strategy that needs no model (part `cold`); then every strategy takes four more batches after the same uniform
+first batch, so that only what is chosen differs (part `warm`). Part `start` goes on from every first batch with the
+default of a job instead: what a better beginning is still worth later. Figures are mean accuracy over the seeds, and
+the mean difference from `random` with its standard error: seeds are paired, since a seed fixes who is held out and the
+uniform first batch. Strategies are plain; `explored` rows have a tenth of their batches drawn uniformly, as jobs do.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,8 @@ from benchmarks.selection.embeddings import embedded
 PENALTY = 0.03
 HELD_OUT = 0.1
 LEAST_HELD_OUT = 1_000
+DEFAULT = "margin-diverse"
+EXPLORED = (DEFAULT, "margin", "badge")
 HALF = "half medoids"
 """What a job's cold start does: half of the batch medoids, half uniform."""
 
@@ -38,14 +43,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--batch", type=int, help="objects a batch (default: a job's: a fiftieth of the data)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--part", nargs="*", choices=("cold", "warm", "start"), default=("cold", "warm", "start"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="selection-") as folder:
         vectors, truth = embedded(options.folder, options.cache or Path(folder))
     features = fit_features(vectors).apply(vectors)
     batch = options.batch or max(20, 2 * (int(truth.max()) + 1), len(truth) // 50)
-    runs = [one_seed(features, truth, batch, options.rounds, seed) for seed in range(options.seeds)]
-    for part in ("cold", "warm"):
+    runs = [one_seed(features, truth, batch, options, seed) for seed in range(options.seeds)]
+    for part in options.part:
         labels = batch if part == "cold" else batch * options.rounds
         for row in rows_of(part, [run[part] for run in runs], labels):
             found = {"data": options.folder.name, **row}
@@ -53,22 +59,25 @@ def main() -> int:
     return 0
 
 
-def one_seed(features, truth, batch, rounds, seed) -> dict:
+def one_seed(features, truth, batch, options, seed) -> dict:
     """Accuracy of every strategy's first batch, and of every strategy after the last."""
     order = np.random.default_rng([seed, 0]).permutation(len(truth))
     held = max(LEAST_HELD_OUT, round(HELD_OUT * len(truth)))
     judged, pool = np.sort(order[:held]), np.sort(order[held:])
     trial = Trial(features, truth, judged)
-    cold = {
-        name: trial.accuracy(first_batch(trial, pool, name, batch, seed)) for name in (*sorted(COLD_STRATEGIES), HALF)
-    }
-    first = first_batch(trial, pool, "random", batch, seed)
-    warm = {}
-    for name in PLAIN_STRATEGIES:
-        warm[name] = trial.accuracy(trial.run(PLAIN_STRATEGIES[name], pool, first, batch, rounds, seed))
-    for name in ("margin-diverse", "margin", "badge"):
-        warm[f"{name}, explored"] = trial.accuracy(trial.run(STRATEGIES[name], pool, first, batch, rounds, seed))
-    return {"cold": cold, "warm": warm}
+    firsts = {name: first_batch(trial, pool, name, batch, seed) for name in (*sorted(COLD_STRATEGIES), HALF)}
+    go_on = partial(trial.run, pool=pool, batch=batch, rounds=options.rounds, seed=seed)
+    found = {}
+    if "cold" in options.part:
+        found["cold"] = {name: trial.accuracy(first) for name, first in firsts.items()}
+    if "warm" in options.part:
+        strategies = {**PLAIN_STRATEGIES, **{f"{name}, explored": STRATEGIES[name] for name in EXPLORED}}
+        labeled = {name: go_on(strategy, first=firsts["random"]) for name, strategy in strategies.items()}
+        found["warm"] = {name: trial.accuracy(objects) for name, objects in labeled.items()}
+    if "start" in options.part:
+        labeled = {name: go_on(STRATEGIES[DEFAULT], first=first) for name, first in firsts.items()}
+        found["start"] = {name: trial.accuracy(objects) for name, objects in labeled.items()}
+    return found
 
 
 def first_batch(trial, pool, name, batch, seed):
@@ -105,7 +114,7 @@ class Trial:
         predicted = self.head(labeled).probabilities(self.features[self.judged]).argmax(axis=1)
         return float((predicted == self.truth[self.judged]).mean())
 
-    def run(self, strategy, pool, first, batch, rounds, seed):
+    def run(self, strategy, *, pool, first, batch, rounds, seed):
         """Label `rounds` batches, the first given; return everyone labeled."""
         labeled, head = first, None
         for number in range(1, rounds):
