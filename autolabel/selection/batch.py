@@ -1,24 +1,18 @@
-"""Whom to ask next: small margins, made diverse, with a share of uniform exploration.
-
-Why margin: over LabelBench's raw results it is best or within 0.4 points in every linear-head setting, while pure
-entropy and core-set can lose to random; top-k without diversity can be worse than random at large batches.
-"""
+"""A batch of objects to ask next, and the uniform share that every batch of a job carries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autolabel.selection.diversity import medoids
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-CANDIDATES_PER_PICK = 5
+    from autolabel.selection.view import PoolView
+
 EXPLORATION = 0.1
 """Share of every batch that is drawn uniformly: an unbiased sample of the model's errors for the planner."""
 
@@ -38,10 +32,47 @@ class Batch:
         return np.sort(np.concatenate([self.informative, self.explored]))
 
 
+Strategy = Callable[["PoolView", int, np.random.Generator], Batch]
+"""Whom to ask next: a pool, a batch size b >= 0 and a generator give b distinct objects, or the whole pool when
+it is smaller. The same arguments give the same batch. `ValueError` for a negative size and unfinite numbers."""
+
+
+def informative(view: PoolView, places: NDArray[np.int64]) -> Batch:
+    """Make a batch of picked places, in any order."""
+    return Batch(np.sort(view.objects[places]), np.empty(0, np.int64))
+
+
+def most(view: PoolView, size: int) -> int:
+    """Return the size that a batch can have: asked for, and at most the pool's."""
+    if size < 0:
+        raise ValueError(f"found the batch size {size}; expected 0 or more")
+    return min(size, len(view))
+
+
 def uniform_batch(pool: NDArray[np.int64], size: int, rng: np.random.Generator) -> Batch:
     """Draw `size` objects of `pool` uniformly."""
     size = min(size, len(pool))
     return Batch(np.empty(0, np.int64), np.sort(rng.choice(pool, size=size, replace=False)))
+
+
+def random(view: PoolView, size: int, rng: np.random.Generator) -> Batch:
+    """Draw the batch uniformly: what every other strategy has to beat."""
+    return uniform_batch(view.objects, most(view, size), rng)
+
+
+def exploring(strategy: Strategy) -> Strategy:
+    """Return `strategy` with `EXPLORATION` of its batch, at least one object, drawn uniformly before it picks."""
+
+    def explore_too(view: PoolView, size: int, rng: np.random.Generator) -> Batch:
+        size = most(view, size)
+        explore = min(size, max(1, round(EXPLORATION * size)))
+        explored = rng.choice(len(view), size=explore, replace=False)
+        free = np.ones(len(view), dtype=bool)
+        free[explored] = False
+        picked = strategy(view.at(np.flatnonzero(free)), size - explore, rng)
+        return Batch(picked.informative, np.sort(view.objects[explored]))
+
+    return explore_too
 
 
 def margin_batch(
@@ -51,27 +82,8 @@ def margin_batch(
     size: int,
     rng: np.random.Generator,
 ) -> Batch:
-    """Take the smallest margins, reduced to diverse ones by k-means, plus uniform exploration.
+    """Take the smallest margins ``(N,)`` of `pool` ``(N,)``, made diverse, plus uniform exploration."""
+    from autolabel.selection.strategies import STRATEGIES
+    from autolabel.selection.view import PoolView
 
-    Parameters
-    ----------
-    pool
-        Objects that may be asked, shape ``(N,)``, ascending.
-    margin
-        Top probability minus second, shape ``(N,)``.
-    features_of
-        Features of some objects, shape ``(n, D)``: only the candidates' are read.
-    size
-        Batch size b; fewer come back when the pool is smaller.
-    """
-    size = min(size, len(pool))
-    explore = min(size, max(1, round(EXPLORATION * size)))
-    explored = rng.choice(len(pool), size=explore, replace=False)
-    wanted = size - explore
-    free = np.ones(len(pool), dtype=bool)
-    free[explored] = False
-    rest = np.flatnonzero(free)
-    candidates = rest[np.argsort(margin[rest], kind="stable")[: CANDIDATES_PER_PICK * wanted]]
-    if wanted and len(candidates) > wanted:
-        candidates = candidates[medoids(features_of(pool[candidates]), wanted, rng)]
-    return Batch(np.sort(pool[candidates[:wanted]]), np.sort(pool[explored]))
+    return STRATEGIES["margin-diverse"](PoolView(pool, features_of, margin=margin), size, rng)
