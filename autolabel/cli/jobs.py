@@ -63,6 +63,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image-size", type=int, help="side in pixels images are scaled to")
     group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     group.add_argument("--batch", type=int, help="objects people label between two trainings")
+    group.add_argument("--selection", help="strategy that chooses whom to ask: margin-diverse, badge, core-set, ...")
     group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
     group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
     group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")

@@ -11,8 +11,10 @@ from autolabel.errors import JobFailedError
 from autolabel.job.steps import StepOutput
 from autolabel.learning.base import Predictions
 from autolabel.quality.planner import Budget, Decision, Outlook, calibrate, decide, forecast_look
-from autolabel.selection.batch import Batch, margin_batch, uniform_batch
+from autolabel.selection.batch import Batch, uniform_batch
 from autolabel.selection.diversity import medoids
+from autolabel.selection.strategies import STRATEGIES
+from autolabel.selection.view import PoolView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +29,8 @@ PROBES = 10
 MOST_FAILED_PROBES = 0.1
 FIRST_SAMPLE = 5_000
 """Objects among which the first batch is spread."""
+WARM_STRATEGY = "margin-diverse"
+"""Chooses the first batch of a job that starts from a checkpoint."""
 SEARCH_AGAIN = 2.0
 """Hyper-parameters are searched again when the labels have grown by this factor."""
 
@@ -68,7 +72,7 @@ def choose_first(run: Run) -> Batch:
     start = run.model.start_model()
     if size and start is not None:
         margin = run.model.score(start, pool).margin
-        return margin_batch(pool, margin, run.model.features, size, rng)
+        return STRATEGIES[WARM_STRATEGY](PoolView(pool, run.model.features, margin=margin), size, rng)
     uniform = uniform_batch(pool, size - size // 2, rng)
     if size < 2:
         return uniform
@@ -221,10 +225,16 @@ def _exploration(run: Run, number: int, before: StepRecord | None) -> dict[str, 
 
 
 def choose_informative(run: Run, after: Round) -> Batch:
-    """Small margins made diverse, with a share of uniform exploration."""
-    name = round_name(after.number)
-    size = after.record.result["buy"]
-    return margin_batch(after.remainder(), after.predictions().margin, run.model.features, size, run.rng(name))
+    """Let the job's strategy choose, with a share of uniform exploration."""
+    view = PoolView(
+        after.remainder(),
+        run.model.features,
+        head=run.model.head(after.model()),
+        margin=after.predictions().margin,
+        labeled=training_set(run)[0],
+    )
+    strategy = STRATEGIES[run.settings.selection]
+    return strategy(view, after.record.result["buy"], run.rng(round_name(after.number)))
 
 
 def _affordable(run: Run, audits: int, remainder: int) -> int:

@@ -11,6 +11,7 @@ import msgspec
 from autolabel.errors import SettingsError
 from autolabel.quality.certificate import Contract, Quality
 from autolabel.quality.planner import Prices
+from autolabel.selection.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Seed of every random choice, 0 or more."""
     batch: int | None = None
     """Objects people label between two trainings; ``None`` chooses, never above MaxConcurrentTaskCount."""
+    selection: str = "margin-diverse"
+    """Strategy that chooses whom people label next; see `autolabel.selection.strategies`."""
     workforce: str | None = None
     """``simulated:TRUTH`` or ``files:FOLDER``; remembered for `resume`."""
     answer_price: float | None = None
@@ -79,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise SettingsError(f"found seed = {self.seed}; expected 0 or more")
         if self.batch is not None and self.batch < 1:
             raise SettingsError(f"found batch = {self.batch}; expected at least 1")
+        if self.selection not in STRATEGIES:
+            raise SettingsError(f"found selection = {self.selection!r}; expected one of {', '.join(STRATEGIES)}")
         if self.image_size is not None and not 32 <= self.image_size <= 1024:
             raise SettingsError(f"found image_size = {self.image_size}; expected 32 to 1024 pixels")
         if self.device not in {"auto", "cpu", "cuda"}:

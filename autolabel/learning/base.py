@@ -79,6 +79,10 @@ class Learner(Protocol):
         """Predict objects from their cached embeddings."""
         ...
 
+    def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Class probabilities ``(n, C)`` of features ``(n, F)``: what selection strategies look at."""
+        ...
+
     def start_model(self) -> Arrays | None:
         """Return the checkpoint's model, or ``None`` for a cold start."""
         ...

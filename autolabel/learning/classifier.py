@@ -219,11 +219,13 @@ def _out_of_fold_opinion(training: _Training, heads: Heads, around: Surroundings
     Unlabeled ones speak through the head that has not seen the object's fold; labeled ones say their own label, which
     is safe, because no object is its own neighbour.
     """
-    opinion = np.empty((len(training.labels), training.classes), np.float32)
+    opinion = np.zeros((len(training.labels), training.classes), np.float32)
     for fold, head in enumerate(heads.folds):
         held = training.folds == fold
         places = around.places[held]
         asked, inverse = np.unique(around.graph.neighbours[places], return_inverse=True)
+        if not len(asked):
+            continue  # an empty fold, or a pool of one
         beliefs = head.probabilities(around.features_of(asked.astype(np.int64)))
         at = np.minimum(np.searchsorted(asked, around.places), len(asked) - 1)
         there = asked[at] == around.places

@@ -197,6 +197,10 @@ class ClassificationLearner:
     def _believe(self, head: LinearHead, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         return head.probabilities(self._embedded().rows(objects))
 
+    def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Return the head's probabilities; what the neighbours say is not in them."""
+        return _head_of(model, "head").probabilities
+
     def start_model(self) -> Arrays | None:
         """Return the checkpoint's model, or ``None`` for a cold start."""
         return self._start

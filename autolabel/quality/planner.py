@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-REST_BATCHES = 3
+REST_BATCHES = 4
 """Look when people would have fewer than this many batches left to label after it."""
 PATIENCE = 6
 """Rounds in a window: the job looks when the cheapest forecast of one window barely beats the window before."""

@@ -73,17 +73,3 @@ def exploring(strategy: Strategy) -> Strategy:
         return Batch(picked.informative, np.sort(view.objects[explored]))
 
     return explore_too
-
-
-def margin_batch(
-    pool: NDArray[np.int64],
-    margin: NDArray[np.float32],
-    features_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-    size: int,
-    rng: np.random.Generator,
-) -> Batch:
-    """Take the smallest margins ``(N,)`` of `pool` ``(N,)``, made diverse, plus uniform exploration."""
-    from autolabel.selection.strategies import STRATEGIES
-    from autolabel.selection.view import PoolView
-
-    return STRATEGIES["margin-diverse"](PoolView(pool, features_of, margin=margin), size, rng)

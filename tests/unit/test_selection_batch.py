@@ -3,13 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.selection.batch import EXPLORATION, margin_batch, uniform_batch
+from autolabel.selection.batch import EXPLORATION, uniform_batch
 from autolabel.selection.diversity import medoids
+from autolabel.selection.strategies import STRATEGIES
+from autolabel.selection.view import PoolView
 
 
 def grid():
     rng = np.random.default_rng(0)
     return rng.normal(size=(500, 5)).astype(np.float32)
+
+
+def margin_batch(pool, margin, features_of, size, rng):
+    return STRATEGIES["margin-diverse"](PoolView(pool, features_of, margin=margin), size, rng)
 
 
 def test_a_batch_is_small_margins_and_a_share_of_exploration():
