@@ -7,6 +7,7 @@ from autolabel.quality.certificate import Quality
 from autolabel.quality.planner import (
     PATIENCE,
     REST_BATCHES,
+    USUAL_RATIO,
     Budget,
     Calibration,
     Decision,
@@ -79,8 +80,8 @@ def test_nothing_left_to_label_is_forecast_without_audit():
 
 
 def test_calibration_moves_towards_what_exploration_found_and_hardly_without_evidence():
-    assert calibrate(0.0, 0).scale == pytest.approx(1.0)
-    assert calibrate(100.0, 50).scale == pytest.approx(70 / 120)
+    assert calibrate(0.0, 0).scale == pytest.approx(USUAL_RATIO)
+    assert calibrate(1e6, 500_000).scale == pytest.approx(0.5, rel=0.01)
     found = calibrate(10.0, 30)
     assert found.low < found.scale < found.high
 
