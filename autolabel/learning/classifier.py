@@ -31,8 +31,16 @@ class Heads:
     full: LinearHead
     folds: tuple[LinearHead, ...]
     penalty: float
-    from_prior: bool
-    """Whether the heads are pulled towards the checkpoint's head."""
+    with_memory: bool
+    """Whether the checkpoint's own training labels were trained on too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a checkpoint was trained on: features ``(n, F)``, float32, and class ids ``(n,)``."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ def fit_classifier(
     labels: NDArray[np.int64],
     *,
     classes: int,
-    prior: LinearHead | None = None,
+    memory: Memory | None = None,
     previous: Heads | None = None,
     search: bool = True,
     surroundings: Surroundings | None = None,
@@ -92,16 +100,17 @@ def fit_classifier(
     ----------
     features, objects, labels
         Shapes ``(n, F)``, ``(n,)``, ``(n,)``: features, object numbers (which fix the folds) and class ids.
-    prior
-        Head of the checkpoint the job started from. Whether it helps is decided by out-of-fold likelihood.
+    memory
+        Labeled objects of the checkpoint the job started from. Whether they help is decided by the out-of-fold
+        likelihood of this job's own labels.
     previous
         The last round's heads, where the optimiser starts.
     search
-        Choose penalty and prior anew; else the previous ones are kept.
+        Choose penalty and memory anew; else the previous ones are kept.
     surroundings
         The pool around the objects. How much its opinion counts is decided by out-of-fold likelihood too.
     """
-    training = _Training(features, labels, fold_of(objects), classes, prior)
+    training = _Training(features, labels, fold_of(objects), classes, memory)
     heads, alone = _fit_heads(training, previous, search=search or previous is None)
     signals, predicted = signals_of(alone, None), alone.argmax(axis=1)
     errors_alone = fit_error_model(signals, predicted, predicted != labels, classes=classes)
@@ -135,7 +144,17 @@ class _Training:
     labels: NDArray[np.int64]
     folds: NDArray[np.int64]
     classes: int
-    prior: LinearHead | None
+    memory: Memory | None
+
+    def fit(
+        self, kept: NDArray[np.bool_], penalty: float, start: LinearHead | None, *, with_memory: bool
+    ) -> LinearHead:
+        """Fit on the `kept` rows, and on the memory."""
+        features, labels = self.features[kept], self.labels[kept]
+        if with_memory and self.memory is not None:
+            features = np.concatenate([features, self.memory.features])
+            labels = np.concatenate([labels, self.memory.labels])
+        return fit_head(features, labels, classes=self.classes, penalty=penalty, start=start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,31 +167,25 @@ class _Fitted:
 
 
 def _fit_heads(training: _Training, previous: Heads | None, *, search: bool) -> tuple[Heads, NDArray[np.float32]]:
-    """Choose penalty and prior by out-of-fold log-likelihood, fit; return also the out-of-fold probabilities."""
+    """Choose penalty and memory by out-of-fold log-likelihood, fit; return also the out-of-fold probabilities."""
     t = training
     start = previous.folds if previous is not None else None
     penalty = previous.penalty if previous is not None else FIRST_PENALTY
-    from_prior = previous is not None and previous.from_prior
-    best = _fit_folds(t, penalty, start, from_prior=from_prior)
+    with_memory = previous is not None and previous.with_memory
+    best = _fit_folds(t, penalty, start, with_memory=with_memory)
     if search:
-        penalty, best = _climb(t, penalty, best, from_prior=from_prior)
-        if t.prior is not None:
-            other = _fit_folds(t, penalty, None, from_prior=not from_prior)
-            other_penalty, other = _climb(t, penalty, other, from_prior=not from_prior)
+        penalty, best = _climb(t, penalty, best, with_memory=with_memory)
+        if t.memory is not None:
+            other = _fit_folds(t, penalty, None, with_memory=not with_memory)
+            other_penalty, other = _climb(t, penalty, other, with_memory=not with_memory)
             if other.loss < best.loss:
-                penalty, best, from_prior = other_penalty, other, not from_prior
-    full = fit_head(
-        t.features,
-        t.labels,
-        classes=t.classes,
-        penalty=penalty,
-        prior=t.prior if from_prior else None,
-        start=previous.full if previous is not None else None,
-    )
-    return Heads(full, best.folds, penalty, from_prior), best.probabilities
+                penalty, best, with_memory = other_penalty, other, not with_memory
+    everything = np.ones(len(t.labels), dtype=bool)
+    full = t.fit(everything, penalty, previous.full if previous is not None else None, with_memory=with_memory)
+    return Heads(full, best.folds, penalty, with_memory), best.probabilities
 
 
-def _climb(training: _Training, penalty: float, here: _Fitted, *, from_prior: bool) -> tuple[float, _Fitted]:
+def _climb(training: _Training, penalty: float, here: _Fitted, *, with_memory: bool) -> tuple[float, _Fitted]:
     """Follow the loss downhill along `PENALTIES`, first to stronger ones."""
     begun = PENALTIES.index(penalty)
     place, best = begun, here
@@ -180,7 +193,7 @@ def _climb(training: _Training, penalty: float, here: _Fitted, *, from_prior: bo
         if step < 0 and place != begun:
             break  # it went down on the other side
         while 0 <= place + step < len(PENALTIES):
-            found = _fit_folds(training, PENALTIES[place + step], best.folds, from_prior=from_prior)
+            found = _fit_folds(training, PENALTIES[place + step], best.folds, with_memory=with_memory)
             if found.loss >= best.loss:
                 break
             place, best = place + step, found
@@ -188,7 +201,7 @@ def _climb(training: _Training, penalty: float, here: _Fitted, *, from_prior: bo
 
 
 def _fit_folds(
-    training: _Training, penalty: float, start: tuple[LinearHead, ...] | None, *, from_prior: bool
+    training: _Training, penalty: float, start: tuple[LinearHead, ...] | None, *, with_memory: bool
 ) -> _Fitted:
     """Fit a head without each fold.
 
@@ -200,14 +213,7 @@ def _fit_folds(
     heads = []
     for fold in range(FOLDS):
         held = t.folds == fold
-        head = fit_head(
-            t.features[~held],
-            t.labels[~held],
-            classes=t.classes,
-            penalty=penalty,
-            prior=t.prior if from_prior else None,
-            start=start[fold] if start else None,
-        )
+        head = t.fit(~held, penalty, start[fold] if start else None, with_memory=with_memory)
         probabilities[held] = head.probabilities(t.features[held])
         heads.append(head)
     return _Fitted(tuple(heads), probabilities, _loss(probabilities, t.labels))

@@ -57,14 +57,11 @@ def fit_head(
     *,
     classes: int,
     penalty: float,
-    prior: LinearHead | None = None,
     start: LinearHead | None = None,
 ) -> LinearHead:
-    """Fit by L-BFGS: sum of cross-entropies + penalty / 2 * ||weight - prior weight||^2.
+    """Fit by L-BFGS: sum of cross-entropies + penalty / 2 * ||weight||^2, ridge-penalised logistic regression.
 
-    With a `prior` the head stays near an earlier job's head where the new labels say nothing: that is what
-    InitialActiveLearningModelArn starts from. Without one the prior is zero, ordinary ridge-penalised logistic
-    regression. Biases are pulled a hundred times less, which keeps unseen classes finite.
+    Biases are pulled a hundred times less, which keeps unseen classes finite.
 
     Parameters
     ----------
@@ -82,8 +79,7 @@ def fit_head(
     The optimiser moves ``(weight - start) @ L``, where ``L @ L.T`` bounds the loss's curvature (Boehning 1992) at the
     start: on embeddings, whose spread differs by orders of magnitude between directions, it needs half the steps.
     """
-    anchor = prior or LinearHead.zero(classes, features.shape[1])
-    begin = start or anchor
+    begin = start or LinearHead.zero(classes, features.shape[1])
     back = _preconditioner(features, begin, penalty)
     rows = np.arange(len(labels))
     split = begin.weight.size
@@ -98,10 +94,10 @@ def fit_head(
         probability = head.probabilities(features)
         loss = -float(np.log(np.maximum(probability[rows, labels], 1e-30)).sum(dtype=np.float64))
         probability[rows, labels] -= 1.0
-        weight_pull, bias_pull = head.weight - anchor.weight, (head.bias - anchor.bias).astype(np.float64)
-        loss += 0.5 * penalty * (float(np.vdot(weight_pull, weight_pull)) + 0.01 * float(bias_pull @ bias_pull))
-        slope = (probability.T @ features + ridge * weight_pull) @ back.T
-        bias_slope = probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias_pull
+        bias = head.bias.astype(np.float64)
+        loss += 0.5 * penalty * (float(np.vdot(head.weight, head.weight)) + 0.01 * float(bias @ bias))
+        slope = (probability.T @ features + ridge * head.weight) @ back.T
+        bias_slope = probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias
         return loss, np.concatenate([slope.ravel().astype(np.float64), bias_slope])
 
     found = minimize(

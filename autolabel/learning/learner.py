@@ -11,11 +11,19 @@ from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.embed import Embeddings, embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.learning.base import Arrays, Predictions, Prepared
-from autolabel.learning.classifier import Classifier, Heads, Surroundings, fit_classifier
-from autolabel.learning.confidence import ErrorModel
+from autolabel.learning.classifier import Memory, Surroundings, fit_classifier
 from autolabel.learning.features import FeatureMap, fit_features
 from autolabel.learning.graph import PoolGraph, build_graph
-from autolabel.learning.head import LinearHead
+from autolabel.learning.packed import (
+    check_model,
+    classifier_of,
+    classifier_to_arrays,
+    head_of,
+    heads_of,
+    map_of,
+    memory_of,
+    memory_to_arrays,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from autolabel.api.kinds import TaskKind
     from autolabel.inference.embed import SourceReader
     from autolabel.inference.encoder import Encoder
+    from autolabel.learning.head import LinearHead
 
 SAMPLE = 20_000
 """Objects that the feature map is fitted on."""
@@ -85,7 +94,7 @@ class ClassificationLearner:
         good = objects[~np.isin(objects, np.fromiter(embeddings.failures, np.int64, len(embeddings.failures)))]
         arrays: Arrays = {f"encoder.{name}": array for name, array in self._encoder.state().items()}
         if len(good):
-            mapped = _map_of(self._start) if self._start is not None else self._fit_map(embeddings, good)
+            mapped = map_of(self._start) if self._start is not None else self._fit_map(embeddings, good)
             arrays |= {"map.mean": mapped.mean, "map.projection": mapped.projection}
             if len(good) * len(self._categories) <= MOST_BELIEFS:
                 graph = build_graph(
@@ -162,20 +171,20 @@ class ClassificationLearner:
             objects,
             class_ids,
             classes=len(self._categories),
-            prior=_head_of(self._start, "head") if self._start is not None else None,
-            previous=_heads_of(previous) if previous is not None else None,
+            memory=memory_of(self._start) if self._start is not None else None,
+            previous=heads_of(previous) if previous is not None else None,
             search=search,
             surroundings=surroundings,
         )
         labeled: Arrays = {"labeled.objects": objects, "labeled.classes": class_ids.astype(np.int32)}
-        return self._to_arrays(classifier) | labeled, classifier.out_of_fold
+        return classifier_to_arrays(classifier, self._mapped()) | labeled, classifier.out_of_fold
 
     def score(self, model: Arrays, objects: NDArray[np.int64]) -> Predictions:
         """Predict in blocks, the pool's opinion included when the model was fitted in this pool.
 
         Beside a block it holds one probability for every object of the pool and class.
         """
-        classifier = _classifier_of(model)
+        classifier = classifier_of(model)
         head = self._mapped().fold(classifier.heads.full)
         if self._graph is None or "labeled.objects" not in model:
             return join([classifier.predict(self._believe(head, block)) for block in _blocks(objects)])
@@ -199,16 +208,18 @@ class ClassificationLearner:
 
     def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the head's probabilities; what the neighbours say is not in them."""
-        return _head_of(model, "head").probabilities
+        return head_of(model, "head").probabilities
 
     def start_model(self) -> Arrays | None:
         """Return the checkpoint's model, or ``None`` for a cold start."""
         return self._start
 
     def checkpoint(self, model: Arrays, measured: Mapping[str, Any]) -> Checkpoint:
-        """Pack head, feature map and error models; fold heads and what belongs to this pool stay behind."""
+        """Pack head, feature map, error models and training labels; fold heads and the pool's places stay behind."""
         arrays = {name: array for name, array in model.items() if not name.startswith(("fold.", "labeled."))}
         arrays |= {f"encoder.{name}": array for name, array in self._encoder.state().items()}
+        learned = [Memory(self.features(model["labeled.objects"]), model["labeled.classes"].astype(np.int64))]
+        arrays |= memory_to_arrays([*learned, *([memory_of(self._start)] if self._start is not None else [])])
         return Checkpoint(
             task_kind=self._kind,
             categories=self._categories,
@@ -218,26 +229,11 @@ class ClassificationLearner:
             facts={"measured": dict(measured)},
         )
 
-    def _to_arrays(self, classifier: Classifier) -> Arrays:
-        heads, mapped = classifier.heads, self._mapped()
-        arrays: Arrays = {
-            "map.mean": mapped.mean,
-            "map.projection": mapped.projection,
-            "head.weight": heads.full.weight,
-            "head.bias": heads.full.bias,
-            "head.strength": np.asarray([heads.penalty, float(heads.from_prior), classifier.say], np.float64),
-            **_errors_to_arrays("errors", classifier.errors),
-            **_errors_to_arrays("alone", classifier.errors_alone),
-        }
-        for fold, head in enumerate(heads.folds):
-            arrays[f"fold.{fold}.weight"], arrays[f"fold.{fold}.bias"] = head.weight, head.bias
-        return arrays
-
 
 def predict_with(model: Arrays, embeddings: NDArray[np.float32]) -> Predictions:
     """Predict ``(n, D)`` embeddings with a packed model: batch scoring outside a job."""
-    classifier = _classifier_of(model)
-    return classifier.predict(_map_of(model).fold(classifier.heads.full).probabilities(embeddings))
+    classifier = classifier_of(model)
+    return classifier.predict(map_of(model).fold(classifier.heads.full).probabilities(embeddings))
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -254,7 +250,11 @@ def join(parts: Sequence[Predictions]) -> Predictions:
 
 def _start_model(checkpoint: Checkpoint, encoder: Encoder) -> Arrays | None:
     """Take the checkpoint's arrays when its encoder is this one; features of another would mean nothing."""
-    return dict(checkpoint.arrays) if checkpoint.encoder_fingerprint == encoder.fingerprint else None
+    if checkpoint.encoder_fingerprint != encoder.fingerprint:
+        return None
+    model = dict(checkpoint.arrays)
+    check_model(model, width=encoder.dim, classes=len(checkpoint.categories))
+    return model
 
 
 def _state_of(arrays: Arrays) -> Arrays:
@@ -265,49 +265,6 @@ def _state_of(arrays: Arrays) -> Arrays:
 def encoder_state(checkpoint: Checkpoint) -> Arrays:
     """Return the state of the checkpoint's encoder, for `encoder_for`."""
     return _state_of(checkpoint.arrays)
-
-
-def _map_of(model: Arrays) -> FeatureMap:
-    return FeatureMap(model["map.mean"], model["map.projection"])
-
-
-def _head_of(model: Arrays, name: str) -> LinearHead:
-    return LinearHead(model[f"{name}.weight"], model[f"{name}.bias"])
-
-
-def _heads_of(model: Arrays) -> Heads | None:
-    if "fold.0.weight" not in model:
-        return None
-    penalty, from_prior, _ = model["head.strength"]
-    count = sum(name.startswith("fold.") and name.endswith(".weight") for name in model)
-    folds = tuple(_head_of(model, f"fold.{fold}") for fold in range(count))
-    return Heads(_head_of(model, "head"), folds, float(penalty), bool(from_prior))
-
-
-def _classifier_of(model: Arrays) -> Classifier:
-    penalty, from_prior, say = model["head.strength"]
-    heads = Heads(_head_of(model, "head"), (), float(penalty), bool(from_prior))
-    return Classifier(heads, float(say), _errors_of(model, "errors"), _errors_of(model, "alone"), join([]))
-
-
-def _errors_to_arrays(name: str, errors: ErrorModel) -> Arrays:
-    return {
-        f"{name}.weight": errors.weight,
-        f"{name}.bias": np.asarray([errors.bias], np.float64),
-        f"{name}.mean": errors.mean,
-        f"{name}.scale": errors.scale,
-        f"{name}.classes": errors.classes,
-    }
-
-
-def _errors_of(model: Arrays, name: str) -> ErrorModel:
-    return ErrorModel(
-        model[f"{name}.weight"],
-        float(model[f"{name}.bias"][0]),
-        model[f"{name}.mean"],
-        model[f"{name}.scale"],
-        model[f"{name}.classes"],
-    )
 
 
 def _blocks(objects: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.learning.classifier import FOLDS, PENALTIES, Surroundings, blended, fit_classifier, fold_of
+from autolabel.learning.classifier import FOLDS, PENALTIES, Memory, Surroundings, blended, fit_classifier, fold_of
 from autolabel.learning.confidence import fit_error_model, signals_of
 from autolabel.learning.features import fit_features
 from autolabel.learning.graph import build_graph
@@ -63,14 +63,18 @@ def test_folds_never_change_as_labels_come_in():
     assert set(fold_of(np.arange(100)).tolist()) == set(range(FOLDS))
 
 
-def test_a_prior_that_fits_is_used_and_one_that_contradicts_is_not():
+def test_a_memory_that_fits_is_used_and_one_that_contradicts_is_not():
     rng = np.random.default_rng(3)
     features, objects, labels = data(rng, count=600, spread=1.0)
-    good = fit_classifier(features[300:], objects[300:], labels[300:], classes=3).heads.full
-    few = np.arange(20)
-    assert fit_classifier(features[few], objects[few], labels[few], classes=3, prior=good).heads.from_prior
-    wrong = type(good)(np.roll(good.weight, 1, axis=0), np.roll(good.bias, 1))
-    assert not fit_classifier(features[:200], objects[:200], labels[:200], classes=3, prior=wrong).heads.from_prior
+    few, held = np.arange(5), np.arange(20, 300)
+    good = Memory(features[300:], labels[300:])
+    cold = fit_classifier(features[few], objects[few], labels[few], classes=3)
+    warm = fit_classifier(features[few], objects[few], labels[few], classes=3, memory=good)
+    assert warm.heads.with_memory
+    right = [(predict(each, features[held]).predicted == labels[held]).mean() for each in (cold, warm)]
+    assert right[1] > right[0]
+    wrong = Memory(features[300:], (labels[300:] + 1) % 3)
+    assert not fit_classifier(features[:200], objects[:200], labels[:200], classes=3, memory=wrong).heads.with_memory
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -29,15 +29,6 @@ def test_a_class_that_was_never_seen_is_possible_but_improbable():
     assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_with_hardly_a_label_the_head_stays_at_its_prior():
-    rng = np.random.default_rng(2)
-    features, labels = blobs(rng)
-    prior = fit_head(features, labels, classes=4, penalty=0.1)
-    fitted = fit_head(features[:1], labels[:1], classes=4, penalty=1.0, prior=prior)
-    agreement = (fitted.probabilities(features).argmax(1) == prior.probabilities(features).argmax(1)).mean()
-    assert agreement > 0.95
-
-
 def test_the_start_changes_the_path_but_hardly_the_result():
     rng = np.random.default_rng(3)
     features, labels = blobs(rng)
