@@ -110,13 +110,13 @@ def fit_classifier(
     surroundings
         The pool around the objects. How much its opinion counts is decided by out-of-fold likelihood too.
     """
-    training = _Training(features, labels, fold_of(objects), classes, memory)
+    training = Training(features, labels, fold_of(objects), classes, memory)
     heads, alone = _fit_heads(training, previous, search=search or previous is None)
     signals, predicted = signals_of(alone, None), alone.argmax(axis=1)
     errors_alone = fit_error_model(signals, predicted, predicted != labels, classes=classes)
     if surroundings is None:
         return Classifier(heads, 0.0, errors_alone, errors_alone, _predictions(alone, None, errors_alone))
-    opinion = _out_of_fold_opinion(training, heads, surroundings)
+    opinion = out_of_fold_opinion(training, heads, surroundings)
     say = min(SAYS, key=lambda weight: _loss(blended(alone, opinion, weight), labels))
     together = blended(alone, opinion, say)
     predicted = together.argmax(axis=1)
@@ -139,7 +139,9 @@ def blended(probabilities: NDArray[np.float32], opinion: NDArray[np.float32], sa
 
 
 @dataclass(frozen=True, slots=True)
-class _Training:
+class Training:
+    """Labeled objects, the fold of each, and a memory, if there is one."""
+
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     folds: NDArray[np.int64]
@@ -166,7 +168,7 @@ class _Fitted:
     loss: float
 
 
-def _fit_heads(training: _Training, previous: Heads | None, *, search: bool) -> tuple[Heads, NDArray[np.float32]]:
+def _fit_heads(training: Training, previous: Heads | None, *, search: bool) -> tuple[Heads, NDArray[np.float32]]:
     """Choose penalty and memory by out-of-fold log-likelihood, fit; return also the out-of-fold probabilities."""
     t = training
     start = previous.folds if previous is not None else None
@@ -185,7 +187,7 @@ def _fit_heads(training: _Training, previous: Heads | None, *, search: bool) -> 
     return Heads(full, best.folds, penalty, with_memory), best.probabilities
 
 
-def _climb(training: _Training, penalty: float, here: _Fitted, *, with_memory: bool) -> tuple[float, _Fitted]:
+def _climb(training: Training, penalty: float, here: _Fitted, *, with_memory: bool) -> tuple[float, _Fitted]:
     """Follow the loss downhill along `PENALTIES`, first to stronger ones."""
     begun = PENALTIES.index(penalty)
     place, best = begun, here
@@ -201,7 +203,7 @@ def _climb(training: _Training, penalty: float, here: _Fitted, *, with_memory: b
 
 
 def _fit_folds(
-    training: _Training, penalty: float, start: tuple[LinearHead, ...] | None, *, with_memory: bool
+    training: Training, penalty: float, start: tuple[LinearHead, ...] | None, *, with_memory: bool
 ) -> _Fitted:
     """Fit a head without each fold.
 
@@ -219,7 +221,7 @@ def _fit_folds(
     return _Fitted(tuple(heads), probabilities, _loss(probabilities, t.labels))
 
 
-def _out_of_fold_opinion(training: _Training, heads: Heads, around: Surroundings) -> NDArray[np.float32]:
+def out_of_fold_opinion(training: Training, heads: Heads, around: Surroundings) -> NDArray[np.float32]:
     """What the neighbours of each labeled object say, shape ``(n, C)``.
 
     Unlabeled ones speak through the head that has not seen the object's fold; labeled ones say their own label, which

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="jobs, one a seed; they share the embeddings")
     parser.add_argument("--model", default="auto")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--batch", type=int, help="objects people label between two trainings")
@@ -37,14 +39,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON lines only")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="labeling-cost-"))
-    rows = halves(options, work) if options.start_from_model else [label(options, work, "whole", None)]
-    for row in rows:
-        print(json.dumps(row) if options.json else table_row(row))
+    for seed in range(options.seed, options.seed + options.seeds):
+        options.seed = seed
+        rows = halves(options, work) if options.start_from_model else [label(options, work, "whole", None)]
+        for row in rows:
+            print(json.dumps(row) if options.json else table_row(row), flush=True)
     return 0
 
 
 def label(options: argparse.Namespace, work: Path, part: str, model: str | None) -> dict:
     """Run one job on one part of the data and compare it with the truth."""
+    shared = work / "embeddings" / f"{options.folder.name}-{part}-{'warm' if model else 'cold'}"
     folder = part_of(options.folder, work, part)
     name = f"{options.folder.name}-{part}-{'warm' if model else 'cold'}-{options.seed}"
     kind = TaskKind.TEXT_CLASSIFICATION if is_text(folder) else TaskKind.IMAGE_CLASSIFICATION
@@ -70,7 +75,11 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
     )
     begun = time.perf_counter()
     with LabelingJob.create(LabelingJobRequest.from_document(document), settings=settings) as job:
+        if shared.is_dir():  # of an earlier seed; shards of another encoder are not taken
+            shutil.copytree(shared, job.folder.embeddings)
         step = job.run()
+        if not shared.is_dir():
+            shutil.copytree(job.folder.embeddings, shared)
         seconds = time.perf_counter() - begun
         if not step.finished or step.certificate is None:
             sys.exit(f"{name} did not finish: {step}")
