@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from autolabel.inference.encoder import Encoder, Prepared
 
 VERSION = 1
+SILENT = "silent"
+"""Array of the state that holds the places of the parts that found nothing to learn; only where there are any."""
 
 
 class FusedEncoder:
@@ -109,8 +111,12 @@ class FusedEncoder:
         self._silence(silent)
 
     def state(self) -> State:
-        """What the parts learned of the pool, each name with the part's place before it."""
-        return {f"{place}.{key}": value for place, part in self._speaking() for key, value in part.state().items()}
+        """What the parts learned of the pool, each name with the part's place before it, and who stays silent.
+
+        Without the latter a state of silent parts would be empty, and an empty one means that nothing was fitted.
+        """
+        learned = {f"{place}.{key}": value for place, part in self._speaking() for key, value in part.state().items()}
+        return learned | ({SILENT: np.asarray(sorted(self._silent), np.uint8)} if self._silent else {})
 
     def _speaking(self) -> list[tuple[int, Encoder]]:
         return [(place, part) for place, part in enumerate(self._parts) if place not in self._silent]

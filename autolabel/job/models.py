@@ -62,12 +62,20 @@ def choose_model(
     """Resolve the setting ``model``, or InitialActiveLearningModelArn, or the packaged encoder of the task.
 
     A checkpoint for other categories or another task is refused with a reason, and the job starts cold.
+
+    Raises
+    ------
+    CheckpointError
+        There is no such model, or it is an encoder for another task.
     """
     wanted = settings.model if settings.model != "auto" else request.initial_model_arn
     if wanted is None:
         return ModelChoice(DEFAULT_ENCODER[kind], None)
     checkpoint = find_checkpoint(wanted, home=home, storage=storage)
     if checkpoint is None:
+        task = model_entry(wanted).task
+        if task is not kind:
+            raise CheckpointError(f"{wanted} is an encoder for {task}, this job is {kind}; leave the model out")
         return ModelChoice(wanted, None)
     reason = check_compatible(checkpoint, kind, categories)
     if reason is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.api.describe import JobStatus
-from autolabel.errors import JobFailedError, ObjectError
+from autolabel.errors import CheckpointError, JobFailedError, ObjectError
 from autolabel.job.clock import iso
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import to_json
@@ -82,7 +82,10 @@ def _embed(run: Run) -> StepOutput:
     from autolabel.job.pool import State
 
     objects = np.flatnonzero(~np.isin(states, (State.FAILED, State.CHAINED_MACHINE)))
-    prepared = run.model.prepare(run.sources, objects, run.folder.embeddings, run.progress.progress)
+    try:
+        prepared = run.model.prepare(run.sources, objects, run.folder.embeddings, run.progress.progress)
+    except CheckpointError as error:  # the job has begun: an encoder that learns nothing from this pool ends it
+        raise JobFailedError(f"ClientError: {error}") from error
     at = iso(run.clock.now())
     unreadable = {number: reason for number, reason in prepared.failures.items() if states[number] == State.UNLABELED}
 

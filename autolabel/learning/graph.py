@@ -23,6 +23,8 @@ EXACT = 30_000
 """Up to this many objects every pair is compared; more are looked for in the nearest clusters only."""
 CLUSTER = 1_000
 """Objects a cluster, on average."""
+LARGEST = 4
+"""Times `CLUSTER` that a cluster may hold; copies, and texts without a known term, all fall into one."""
 PROBES = 4
 """Clusters searched for an object's neighbours, its own among them."""
 SAMPLE = 50_000
@@ -120,6 +122,9 @@ def _searches(
         [(_unit(features_of(block)) @ centres.T).argmax(axis=1) for block in _blocks(everything, BLOCK)]
     )
     members = np.split(np.argsort(cluster, kind="stable"), np.cumsum(np.bincount(cluster, minlength=len(centres)))[:-1])
+    pieces = [max(1, -(-len(objects) // (LARGEST * CLUSTER))) for objects in members]
+    members = [part for objects, count in zip(members, pieces, strict=True) for part in np.array_split(objects, count)]
+    centres = np.repeat(centres, pieces, axis=0)
     nearby = np.argsort(-(centres @ centres.T), axis=1, kind="stable")[:, :PROBES]
     for own, near in zip(members, nearby, strict=True):
         if len(own):

@@ -42,6 +42,9 @@ class Quality:
         if not 0.0 < self.confidence < 1.0:
             msg = f"found quality.confidence = {self.confidence}; expected a probability in (0, 1)"
             raise ValueError(msg)
+        if not 0.0 < self.delta < 1.0:
+            msg = f"found quality.confidence = {self.confidence!r}; expected at least 1e-12 between it and 0 or 1"
+            raise ValueError(msg)
 
     @property
     def delta(self) -> float:

@@ -76,17 +76,42 @@ class Centres:
     def exact(self, x: NDArray[np.float32], squares: NDArray[np.float32]) -> NDArray[np.float64]:
         """Least squared distance of ``(n, D)`` rows to all centres in float64, shape ``(n,)``.
 
-        Only pairs that rounding cannot tell from the nearest are computed.
+        Only pairs that rounding cannot tell from the nearest are computed, and where the nearest is a copy no other:
+        among many copies every pair would have to be.
         """
-        _, high = self.bounds(x, squares, 0)
-        found = np.full(len(x), np.inf)
+        high, at = self._nearest(x, squares)
+        found = np.concatenate(
+            [
+                squared_distances(x[begin : begin + PAIRS], self._rows[at[begin : begin + PAIRS]])
+                for begin in range(0, len(x), PAIRS)
+            ]
+        )
+        left = np.flatnonzero(found > 0.0)
+        x, squares, high = x[left], squares[left], high[left]
         for start, doubled, row_squares in self.slices(0, self.count):
             near = _products(x, doubled, row_squares) + squares[:, None]
             row, centre = np.nonzero(near <= (high + _slack(x.shape[1], squares, row_squares.max()))[:, None])
             for begin in range(0, len(row), PAIRS):
                 pair = slice(begin, begin + PAIRS)
-                np.minimum.at(found, row[pair], squared_distances(x[row[pair]], self._rows[start + centre[pair]]))
+                distance = squared_distances(x[row[pair]], self._rows[start + centre[pair]])
+                np.minimum.at(found, left[row[pair]], distance)
         return found
+
+    def _nearest(
+        self, x: NDArray[np.float32], squares: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Upper bound of each row's least squared distance, as in `bounds`, and the centre nearest up to rounding."""
+        high, best = np.full(len(x), np.inf), np.full(len(x), np.inf)
+        at = np.zeros(len(x), np.int64)
+        for start, doubled, row_squares in self.slices(0, self.count):
+            products = _products(x, doubled, row_squares)
+            place = products.argmin(axis=1)
+            near = products[np.arange(len(x)), place].astype(np.float64) + squares
+            np.minimum(high, near + _slack(x.shape[1], squares, row_squares.max()), out=high)
+            closer = near < best
+            at[closer] = start + place[closer]
+            best[closer] = near[closer]
+        return high, at
 
 
 def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:

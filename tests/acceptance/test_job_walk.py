@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autolabel import Answer, JobStatus, LabelingJob, Quality, Settings
-from autolabel.errors import InvalidRequestError, JobExistsError, JobLockedError, ManifestError
+from autolabel.errors import CheckpointError, InvalidRequestError, JobExistsError, JobLockedError, ManifestError
 from autolabel.testing import FixedClock, SimulatedWorkforce, toy_job, toy_request, write_toy_texts
 
 SETTINGS = Settings(model="tfidf", batch=20)
@@ -263,6 +263,22 @@ def test_a_refused_manifest_leaves_no_folder(tmp_path):
     with pytest.raises(ManifestError, match="EMPTY_MANIFEST"):
         LabelingJob.create(toy_request(tmp_path), settings=SETTINGS)
     assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_a_pool_that_teaches_the_encoder_nothing_ends_the_job_as_failed(tmp_path):
+    write_toy_texts(tmp_path, 30)
+    (tmp_path / "manifest.jsonl").write_text('{"source": " "}\n' * 30)
+    with LabelingJob.create(toy_request(tmp_path), settings=Settings(model="tfidf")) as job:
+        step = job.advance()
+        assert (step.status, step.certificate) == (JobStatus.FAILED, None)
+        assert "no term occurs twice" in step.failure_reason
+
+
+def test_an_encoder_for_another_task_is_refused(tmp_path):
+    write_toy_texts(tmp_path, 30)
+    with pytest.raises(CheckpointError, match="pixels is an encoder for image-classification"):
+        LabelingJob.create(toy_request(tmp_path), settings=Settings(model="pixels"))
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_a_manifest_inside_the_jobs_own_output_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from autolabel.inference.catalogue import encoder_for, is_fused, model_entry
 from autolabel.inference.encoder import Modality, PoolFitted, fingerprint_of
 from autolabel.inference.fused import FusedEncoder
 from autolabel.inference.tfidf import TfidfEncoder
+from autolabel.learning.learner import ClassificationLearner
 
 TEXTS = ["where is the red house", "who built the house", "where is the river", "who is the red king"]
 
@@ -84,6 +85,23 @@ def test_a_part_that_finds_nothing_to_learn_is_silent_and_stays_so():
     assert again.fingerprint == encoder.fingerprint
     with pytest.raises(CheckpointError, match="no part of tfidf"):
         FusedEncoder([TfidfEncoder(), TfidfEncoder()]).fit([(text, text) for text in strangers])
+
+
+def test_another_process_goes_on_where_a_part_is_silent(tmp_path):
+    strangers = [chr(0x4E00 + number) for number in range(200)]
+
+    def learner():
+        encoder = FusedEncoder([Lengths(), TfidfEncoder()])
+        return ClassificationLearner(encoder, kind=TaskKind.TEXT_CLASSIFICATION, categories=("a", "b"), seed=0)
+
+    class Texts:
+        def get(self, number):
+            return strangers[number]
+
+    prepared = learner().prepare(Texts(), np.arange(200), tmp_path, lambda _done, _all: None)
+    again = learner()
+    again.resume(tmp_path, prepared.facts, prepared.arrays)
+    assert again.features(np.arange(200)).shape == (200, 2)
 
 
 def test_a_bad_object_fails_whichever_part_refuses_it():

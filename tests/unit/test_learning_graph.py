@@ -53,6 +53,23 @@ def test_a_large_pool_is_searched_in_clusters_and_most_neighbours_are_found(monk
     assert (graph_of(features).neighbours == found.neighbours).all(), "the same seed finds the same neighbours"
 
 
+def test_among_copies_no_object_is_compared_with_all_others(monkeypatch):
+    monkeypatch.setattr(module, "EXACT", 100)
+    monkeypatch.setattr(module, "CLUSTER", 60)
+    features = blobs(np.random.default_rng(3), 6_000)
+    features[:5_000] = features[0]
+    compared = []
+
+    def features_of(places):
+        compared.append(len(places))
+        return features[places]
+
+    found = build_graph(features_of, len(features), np.random.default_rng(0))
+    assert max(compared) <= max(module.BLOCK, (module.PROBES + 1) * module.LARGEST * module.CLUSTER)
+    assert (found.neighbours != np.arange(6_000)[:, None]).all()
+    assert (found.neighbours[:5_000] < 5_000).mean() > 0.99, "the copies are one another's neighbours"
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, NEIGHBOURS, NEIGHBOURS + 1])
 def test_pools_of_a_few_objects_have_fewer_neighbours(count):
     found = graph_of(blobs(np.random.default_rng(2), count))

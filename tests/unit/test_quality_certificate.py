@@ -48,7 +48,9 @@ def test_json_round_trips_and_the_sentence_follows_the_numbers():
     assert "at most 7 of" in Certificate.from_json(facts).sentence
 
 
-@pytest.mark.parametrize(("error", "confidence"), [(-0.1, 0.9), (1.0, 0.9), (0.1, 0.0), (0.1, 1.0)])
+@pytest.mark.parametrize(
+    ("error", "confidence"), [(-0.1, 0.9), (1.0, 0.9), (0.1, 0.0), (0.1, 1.0), (0.1, 1 - 1e-16), (0.1, 1e-16)]
+)
 def test_a_quality_that_promises_nothing_is_refused(error, confidence):
     with pytest.raises(ValueError, match="expected"):
         Quality(error, confidence)

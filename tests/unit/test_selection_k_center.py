@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from autolabel.selection import centres as centres_module
 from autolabel.selection.k_center import FRONT, core_set, k_center
 from autolabel.selection.view import PoolView
 
@@ -34,6 +35,20 @@ def test_several_fronts_give_the_naive_picks(noise):
 def test_every_copy_is_picked_in_order_once_nothing_new_is_left():
     features = np.repeat(np.eye(3, dtype=np.float32), 4_000, axis=0)
     assert picks_of(features, 10, first=5_000) == [5_000, 0, 8_000, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_copies_of_centres_are_not_compared_with_every_centre(monkeypatch):
+    rows = []
+    measured = centres_module.squared_distances
+
+    def counting(one, other):
+        rows.append(len(one))
+        return measured(one, other)
+
+    monkeypatch.setattr(centres_module, "squared_distances", counting)
+    copies = np.ones((2_000, 8), np.float32)
+    assert picks_of(copies, 3, centres=copies[:500]) == [0, 1, 2]
+    assert sum(rows) <= 3 * len(copies)
 
 
 def test_labeled_objects_are_centres_from_the_start():
