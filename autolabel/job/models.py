@@ -16,8 +16,8 @@ from autolabel.errors import CheckpointError
 from autolabel.inference.catalogue import encoder_for, list_models, model_entry
 from autolabel.inference.checkpoint import Checkpoint, check_compatible
 from autolabel.job.folder import JobFolder
+from autolabel.learning.checked import check_arrays
 from autolabel.learning.learner import ClassificationLearner, encoder_state
-from autolabel.learning.packed import check_arrays
 from autolabel.storage.durable import make_folder, write_atomically
 from autolabel.storage.uri import is_s3
 

@@ -10,8 +10,8 @@ import pytest
 from autolabel.api.kinds import TaskKind
 from autolabel.errors import CheckpointError
 from autolabel.inference.tfidf import TfidfEncoder
+from autolabel.learning.checked import check_arrays
 from autolabel.learning.learner import ClassificationLearner, predict_with
-from autolabel.learning.packed import check_arrays
 
 TEXTS = [f"{topic} number {number % 7}" for number, topic in enumerate(["rain", "soup", "train"] * 40)]
 
