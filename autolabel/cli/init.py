@@ -26,13 +26,13 @@ def _init(options: argparse.Namespace) -> int:
     from autolabel.api.example import commented_example
     from autolabel.api.kinds import TaskKind
     from autolabel.cli.main import ExitCode
-    from autolabel.errors import StorageError
+    from autolabel.errors import SettingsError, StorageError
 
     try:
         with options.path.open("x", encoding="utf-8") as file:
             file.write(commented_example(TaskKind(options.task)))
     except FileExistsError:
-        raise StorageError(str(options.path), "is there already; it was not overwritten") from None
+        raise SettingsError(f"{options.path}: is there already; it was not overwritten") from None
     except OSError as error:
         raise StorageError(str(options.path), f"cannot be written: {error.strerror}") from error
     if options.json:

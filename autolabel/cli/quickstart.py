@@ -28,9 +28,11 @@ def write_digits(folder: Path) -> None:
     from PIL import Image
     from sklearn.datasets import load_digits
 
+    from autolabel.storage.durable import make_folder
+
     digits = load_digits()
     images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
+    make_folder(images)
     manifest, truth = [], []
     for number, (pixels, label) in enumerate(zip(digits.images, digits.target.tolist(), strict=True)):
         name = f"images/{number:04d}.png"

@@ -20,7 +20,7 @@ from autolabel.job.store import JobStore
 from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
 from autolabel.manifest.reader import index_manifest
-from autolabel.storage.durable import failpoint, sync_folder, write_atomically
+from autolabel.storage.durable import failpoint, make_folder, sync_folder, write_atomically
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
@@ -49,11 +49,11 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
 
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     partial = JobFolder(parent / f".{request.name}.new")
     shutil.rmtree(partial.root, ignore_errors=True)
     try:
-        partial.state.mkdir(parents=True)
+        make_folder(partial.state)
         _snapshot_manifest(request, partial, storage)
         index = index_manifest(
             partial.manifest,

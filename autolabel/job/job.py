@@ -23,6 +23,7 @@ from autolabel.job.sources import Sources
 from autolabel.job.store import JobStore
 from autolabel.storage.durable import sweep, write_atomically
 from autolabel.storage.lock import FolderLock
+from autolabel.workforce.files import FilesWorkforce
 from autolabel.workforce.spec import workforce_from_spec
 
 if TYPE_CHECKING:
@@ -168,12 +169,19 @@ class LabelingJob(JobReader):
         `workforce` defaults to the one in the job's settings.
         """
         people = workforce
+        said: set[str] = set()
         while not (step := self.advance()).finished:
             people = people or self.workforce()
             people.publish(step.tasks)
             taken = self.submit(people.collect())
-            for answer, reason in taken.refused:
-                self.progress.event(f"answer refused: object {answer.object} by {answer.worker}: {reason}")
+            odd = [f"answer refused: object {answer.object} by {answer.worker}: {why}" for answer, why in taken.refused]
+            if isinstance(people, FilesWorkforce):
+                odd += [f"answer not used: {problem}" for problem in people.problems]
+                odd += [f"answer not complete yet, left for the next time: {path}" for path in people.incomplete]
+            for text in odd:
+                if text not in said:
+                    self.progress.event(text)
+            said.update(odd)
             if not taken.accepted:
                 return step
         return step

@@ -16,8 +16,9 @@ from autolabel.errors import CheckpointError
 from autolabel.inference.catalogue import encoder_for, list_models, model_entry
 from autolabel.inference.checkpoint import Checkpoint, check_compatible
 from autolabel.job.folder import JobFolder
+from autolabel.learning.checked import check_arrays
 from autolabel.learning.learner import ClassificationLearner, encoder_state
-from autolabel.storage.durable import write_atomically
+from autolabel.storage.durable import make_folder, write_atomically
 from autolabel.storage.uri import is_s3
 
 if TYPE_CHECKING:
@@ -73,16 +74,21 @@ def choose_model(
         return ModelChoice(DEFAULT_ENCODER[kind], None)
     checkpoint = find_checkpoint(wanted, home=home, storage=storage)
     if checkpoint is None:
-        task = model_entry(wanted).task
-        if task is not kind:
-            raise CheckpointError(f"{wanted} is an encoder for {task}, this job is {kind}; leave the model out")
+        _check_task(wanted, kind)
         return ModelChoice(wanted, None)
+    _check_task(checkpoint.encoder, checkpoint.task_kind)
     reason = check_compatible(checkpoint, kind, categories)
     if reason is None:
         return ModelChoice(checkpoint.encoder, checkpoint, (f"started from {wanted}",))
     note = f"{wanted} was refused, the job starts cold: {reason}"
     encoder = checkpoint.encoder if checkpoint.task_kind is kind else DEFAULT_ENCODER[kind]
     return ModelChoice(encoder, None, (note,))
+
+
+def _check_task(encoder: str, kind: TaskKind) -> None:
+    task = model_entry(encoder).task
+    if task is not kind:
+        raise CheckpointError(f"{encoder} is an encoder for {task}, this job is {kind}; leave the model out")
 
 
 def find_checkpoint(name: str, *, home: Path | None, storage: Storage) -> Checkpoint | None:
@@ -103,9 +109,9 @@ def find_checkpoint(name: str, *, home: Path | None, storage: Storage) -> Checkp
             raise CheckpointError(f"{name}: no finished job and no imported model is called {arn.name!r}")
         return found
     if is_s3(name) or name.endswith((".tar.gz", ".tgz")):
-        return Checkpoint.load_tar(storage.read(name))
+        return check_arrays(Checkpoint.load_tar(storage.read(name), name=name), name)
     if (Path(name) / "model.json").is_file() and (Path(name) / "weights.safetensors").is_file():
-        return Checkpoint.load_folder(Path(name))
+        return check_arrays(Checkpoint.load_folder(Path(name)), name)
     found = _by_name(name, home)
     if found is None:
         model_entry(name)  # raises CheckpointError with the names there are
@@ -117,9 +123,11 @@ def _by_name(name: str, home: Path | None) -> Checkpoint | None:
         for folder in parent.iterdir():
             archive = JobFolder(folder).final_model
             if folder.name.lower() == name.lower() and archive.is_file():
-                return Checkpoint.load_tar(archive.read_bytes())
+                return check_arrays(Checkpoint.load_tar(archive.read_bytes(), name=str(archive)), str(archive))
     imported = catalogue_folder() / name / ARCHIVE
-    return Checkpoint.load_tar(imported.read_bytes()) if imported.is_file() else None
+    if not imported.is_file():
+        return None
+    return check_arrays(Checkpoint.load_tar(imported.read_bytes(), name=str(imported)), str(imported))
 
 
 def catalogue_folder() -> Path:
@@ -135,6 +143,8 @@ def import_model(source: str, name: str, storage: Storage) -> Path:
     """Check a model and put it into the user's catalogue; `CheckpointError` when it is none or the name is taken."""
     if not name or not all(sign.isascii() and (sign.isalnum() or sign in "-._") for sign in name) or name[0] == ".":
         raise CheckpointError(f"found the name {name!r}; expected letters, digits, dots, dashes and underscores")
+    if name in {entry.name for entry in list_models()}:
+        raise CheckpointError(f"{name} is an encoder of the catalogue, which the model would hide; choose another name")
     checkpoint = find_checkpoint(source, home=None, storage=storage)
     if checkpoint is None:
         raise CheckpointError(f"{source} is an encoder of the catalogue already; import a trained model")
@@ -143,7 +153,7 @@ def import_model(source: str, name: str, storage: Storage) -> Path:
         raise CheckpointError(f"{folder} is there already; remove it first or choose another name")
     partial = folder.with_name(f".{name}.new")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    make_folder(partial)
     write_atomically(partial / ARCHIVE, checkpoint.pack())
     partial.rename(folder)
     return folder
@@ -154,14 +164,13 @@ def known_models() -> list[dict[str, str]]:
     found = [{"name": entry.name, "task": str(entry.task), "description": entry.description} for entry in list_models()]
     folder = catalogue_folder()
     for path in sorted(folder.glob(f"*/{ARCHIVE}")) if folder.is_dir() else ():
-        checkpoint = Checkpoint.load_tar(path.read_bytes())
-        found.append(
-            {
-                "name": path.parent.name,
-                "task": str(checkpoint.task_kind),
-                "description": f"trained: {len(checkpoint.categories)} categories on {checkpoint.encoder}",
-            }
-        )
+        try:
+            checkpoint = Checkpoint.load_tar(path)
+            task = str(checkpoint.task_kind)
+            description = f"trained: {len(checkpoint.categories)} categories on {checkpoint.encoder}"
+        except CheckpointError as error:  # one bad model hides no other
+            task, description = "", str(error)
+        found.append({"name": path.parent.name, "task": task, "description": description})
     return found
 
 

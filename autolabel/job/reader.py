@@ -10,7 +10,7 @@ import msgspec
 from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, LabelCounters, describe
 from autolabel.api.request import LabelingJobRequest
-from autolabel.errors import JobCorruptError
+from autolabel.errors import InvalidRequestError, JobCorruptError, SettingsError
 from autolabel.job.clock import Clock, SystemClock, parse
 from autolabel.job.finish import final_states
 from autolabel.job.folder import JobFolder
@@ -67,7 +67,7 @@ class JobReader:
             self.task = task_for(kind, LabelCategories.from_bytes(self.folder.categories.read_bytes(), kind).names)
             index = ManifestIndex.load(self.folder.index)
             self.manifest = Manifest(self.folder.manifest, index)
-        except (OSError, msgspec.ValidationError, msgspec.DecodeError) as error:
+        except (OSError, InvalidRequestError, SettingsError, msgspec.ValidationError, msgspec.DecodeError) as error:
             self._store.close()
             msg = f"{self.folder.state}: the job's state cannot be read ({error})"
             raise JobCorruptError(msg) from error

@@ -18,7 +18,7 @@ from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
 from autolabel.manifest.reader import index_manifest
 from autolabel.storage.base import StorageOptions
-from autolabel.storage.durable import write_atomically
+from autolabel.storage.durable import make_folder, write_atomically
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import parent
 
@@ -51,13 +51,14 @@ def score_manifest(
     Raises
     ------
     CheckpointError
-        The model has no head: it is an encoder that has not been trained on labels.
+        The model has no head, because it is an encoder that has not been trained on labels; or its encoder is
+        another here.
     """
     storage = Storage(StorageOptions(endpoint_url=endpoint_url))
     checkpoint = find_checkpoint(model, home=None, storage=storage)
     if checkpoint is None:
         raise CheckpointError(f"{model}: an encoder without a head cannot score; train one with a labeling job")
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     path = output / "input.manifest"
     with storage.open(manifest_uri) as source:
         write_atomically(path, iter(lambda: source.read(8 << 20), b""))
@@ -69,6 +70,11 @@ def score_manifest(
         bad = np.asarray([line.object for line in index.bad], np.int64)
         rows = np.setdiff1d(np.arange(len(index)), bad)
         encoder = encoder_for(checkpoint.encoder, device=device, state=encoder_state(checkpoint))
+        if encoder.fingerprint != checkpoint.encoder_fingerprint:
+            raise CheckpointError(
+                f"{model}: trained on vectors of {checkpoint.encoder} ({checkpoint.encoder_fingerprint[:12]}), the one "
+                f"here gives others ({encoder.fingerprint[:12]}); its scores would mean nothing"
+            )
         progress.phase("embedding")
         embeddings = embed_pool(
             encoder, sources, output / "embeddings", rows=rows, threads=threads, progress=progress.progress

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from autolabel.errors import JobCorruptError, ObjectError, VerificationError
+from autolabel.errors import AnswerError, JobCorruptError, ObjectError, VerificationError
 from autolabel.job.finish import certify
 from autolabel.job.look import score_lines, stored_look
 from autolabel.job.people import answers_so_far
+from autolabel.manifest.carried import METADATA
 from autolabel.quality.audit import draw_audit, order_by_confidence, walk
 from autolabel.quality.certificate import AuditDesign, Certificate
 
@@ -74,8 +76,10 @@ def verify(run: Run) -> Verified:
 def _collect(check: Any, run: Run) -> list[str]:
     try:
         return list(check(run))
-    except JobCorruptError as error:
+    except (JobCorruptError, AnswerError) as error:
         return [str(error)]
+    except (ValueError, TypeError, LookupError, sqlite3.Error) as error:  # what was changed is no longer of its form
+        return [f"{run.folder.state}: holds what no job writes ({type(error).__name__}: {error})"]
 
 
 def _steps(run: Run) -> Iterator[str]:
@@ -202,7 +206,7 @@ def _manifest(run: Run) -> Iterator[str]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines):
             count, ended = number + 1, line.endswith(b"\n")
-            found = _line_finding(run, line, expected.of(number))
+            found = _line_finding(run, line, expected.of(number)) or _other_members(run, number, line)
             if found:
                 yield f"{path} line {number + 1}: {found}"
     if count != run.objects or not ended:
@@ -225,6 +229,19 @@ def _line_finding(run: Run, line: bytes, wanted: tuple[Any, str] | None) -> str:
     if (label, human) != wanted:
         return f"says {label!r} ({human}), the job gives {wanted[0]!r} ({wanted[1]})"
     return ""
+
+
+def _other_members(run: Run, number: int, line: bytes) -> str:
+    """Say whether an output line holds other members than its input line, labels aside; empty when it does not."""
+    if number >= run.objects or run.manifest.is_bad(number):
+        return ""
+    own = {run.request.label_attribute, run.request.label_attribute + METADATA}
+    found, given = (
+        {key: value for key, value in msgspec.json.decode(each).items() if key not in own}
+        for each in (line, run.manifest.line(number))
+    )
+    odd = sorted(found.keys() ^ given.keys()) or sorted(key for key in found if found[key] != given[key])
+    return f"has {odd[0]!r} otherwise than the input manifest" if odd else ""
 
 
 class _ExpectedLabels:
@@ -256,9 +273,16 @@ def _responses(run: Run) -> Iterator[str]:
 
     on_disk: dict[tuple[int, str], Any] = {}
     for path in sorted(run.folder.annotations.glob("worker-response/iteration-*/*/*.json")):
+        if not path.parent.name.isdecimal():
+            yield f"{path}: no object is called {path.parent.name!r}"
+            continue
         number = int(path.parent.name)
-        for answer in parse_worker_response(msgspec.json.decode(path.read_bytes()), number=number):
-            on_disk[number, answer.worker] = answer.content
+        try:
+            answers = parse_worker_response(msgspec.json.decode(path.read_bytes()), number=number)
+        except (msgspec.DecodeError, AnswerError) as error:
+            yield f"{path}: not a worker response ({error})"
+            continue
+        on_disk.update({(number, answer.worker): answer.content for answer in answers})
     published = {row["name"] for row in run.store.rows("SELECT name FROM step WHERE name LIKE 'files-%'")}
     stored = {
         (row["object"], row["worker"]): json.loads(row["content"])

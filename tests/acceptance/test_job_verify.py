@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from autolabel import JobReader, LabelingJob, Settings, VerificationError
+from autolabel.errors import JobCorruptError
 from autolabel.testing import FixedClock, SimulatedWorkforce, toy_request, write_toy_texts
 
 
@@ -77,6 +78,27 @@ def test_a_machine_label_passed_off_as_human(copy):
     lines[number] = lines[number].replace('"human-annotated":"no"', '"human-annotated":"yes"')
     path.write_text("\n".join(lines) + "\n")
     assert f"line {number + 1}" in findings(copy)
+
+
+def test_another_text_under_a_label(copy):
+    rewrite(copy / "manifests/output/output.manifest", lambda text: text.replace('{"source":"', '{"source":"not ', 1))
+    rewrite(copy / "manifests/output/output.manifest", lambda text: text.replace('{"source": "', '{"source": "not ', 1))
+    assert "line 1: has 'source' otherwise than the input manifest" in findings(copy)
+
+
+def test_files_that_are_no_longer_of_their_form(copy):
+    response = next(copy.glob("annotations/worker-response/iteration-*/*/*.json"))
+    response.write_bytes(b"\xff{")
+    assert "not a worker response" in findings(copy)
+    sql(copy, "UPDATE step SET result = '{' WHERE name = 'look.freeze'")
+    assert "holds what no job writes (JSONDecodeError" in findings(copy)
+
+
+@pytest.mark.parametrize("name", ["request.json", "categories.json", "settings.json"])
+def test_a_state_that_cannot_be_read_is_a_corrupt_job(copy, name):
+    (copy / "state" / name).write_bytes(b'{"a": 1}')
+    with pytest.raises(JobCorruptError, match="state cannot be read"):
+        JobReader(copy)
 
 
 def test_a_dropped_line(copy):
