@@ -102,8 +102,13 @@ class Run:
         return int(key)
 
     def rng(self, name: str) -> np.random.Generator:
-        """Return the generator of one step: the job's seed and the step's name, nothing else."""
-        return np.random.default_rng(np.random.SeedSequence([self.settings.seed, zlib.crc32(name.encode())]))
+        """Return the generator of one step: from the job's seed, its manifest and the step's name, nothing else.
+
+        Without the manifest, jobs of one seed on different data would audit the same places of their orders, and their
+        lucky and unlucky audits would come together.
+        """
+        manifest = int(self.manifest.index.sha256[:16], 16)
+        return np.random.default_rng(np.random.SeedSequence([self.settings.seed, manifest, zlib.crc32(name.encode())]))
 
     def states(self) -> NDArray[np.uint8]:
         """States by the tables; machine labels, which the look holds, are not in it. Only inside a step."""
