@@ -226,12 +226,12 @@ def test_progress_counts_up_to_the_pool_and_starts_where_it_was(tmp_path):
 
 
 def test_many_shards_need_few_open_files(tmp_path):
-    import os
     import resource
+    from pathlib import Path
 
     found = embed_pool(Hashes(), Texts(), tmp_path, rows=np.arange(800))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    held = {int(number) for number in os.listdir("/dev/fd")}  # the limit is on numbers, those of other tests included
+    held = {int(entry.name) for entry in Path("/dev/fd").iterdir()}  # the limit is on numbers, other tests' included
     free = [number for number in range(len(held) + 40) if number not in held]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[16], hard))
     try:
