@@ -10,6 +10,7 @@ import numpy as np
 from autolabel.learning.base import Predictions
 from autolabel.learning.confidence import ErrorModel, fit_error_model, signals_of
 from autolabel.learning.head import LinearHead, fit_head
+from autolabel.learning.threads import each_on_a_core
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,7 +184,8 @@ def _fit_heads(training: Training, previous: Heads | None, *, search: bool) -> t
             if other.loss < best.loss:
                 penalty, best, with_memory = other_penalty, other, not with_memory
     everything = np.ones(len(t.labels), dtype=bool)
-    full = t.fit(everything, penalty, previous.full if previous is not None else None, with_memory=with_memory)
+    begin = previous.full if previous is not None else None
+    (full,) = each_on_a_core(lambda start: t.fit(everything, penalty, start, with_memory=with_memory), [begin])
     return Heads(full, best.folds, penalty, with_memory), best.probabilities
 
 
@@ -212,13 +214,15 @@ def _fit_folds(
     """
     t = training
     probabilities = np.empty((len(t.labels), t.classes), np.float32)
-    heads = []
-    for fold in range(FOLDS):
+
+    def without(fold: int) -> LinearHead:
         held = t.folds == fold
         head = t.fit(~held, penalty, start[fold] if start else None, with_memory=with_memory)
         probabilities[held] = head.probabilities(t.features[held])
-        heads.append(head)
-    return _Fitted(tuple(heads), probabilities, _loss(probabilities, t.labels))
+        return head
+
+    heads = tuple(each_on_a_core(without, range(FOLDS)))
+    return _Fitted(heads, probabilities, _loss(probabilities, t.labels))
 
 
 def out_of_fold_opinion(training: Training, heads: Heads, around: Surroundings) -> NDArray[np.float32]:
