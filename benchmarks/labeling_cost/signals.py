@@ -18,7 +18,8 @@ import numpy as np
 from autolabel import LabelingJob
 from autolabel.job.models import learner_for
 from autolabel.job.rounds import Round, round_name
-from autolabel.learning.classifier import Surroundings, Training, blended, fold_of, out_of_fold_opinion
+from autolabel.learning.crossfit import Surroundings, Training, fold_of
+from autolabel.learning.search import blended
 from autolabel.learning.confidence import fit_error_model, signals_of
 from autolabel.learning.graph import PoolGraph
 from autolabel.learning.packed import classifier_of, heads_of
