@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autolabel.api.kinds import TaskKind
-from autolabel.errors import ObjectError, StorageError
 from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
-from autolabel.job.look import audit_outcome, machine_labels_of, stored_look
+from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
 from autolabel.job.settings import MICRO
+from autolabel.job.view_look import look_views
 from autolabel.report.data import (
-    BoundaryItem,
     CostRow,
     CostTable,
-    Decision,
     FailureRow,
     Interval,
     Outcome,
@@ -31,19 +28,13 @@ from autolabel.report.data import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from autolabel.job.look import Look
     from autolabel.job.run import Run
 
-BINS = 10
-BOUNDARY = 12
 FAILURES_SHOWN = 200
-THUMBNAIL = 160
-TEXT_SHOWN = 400
 
 
 def human_labels(run: Run) -> dict[str, int]:
@@ -160,7 +151,7 @@ def report_data(run: Run) -> ReportData:
         warnings=_warnings(run),
         failures=tuple(_failures(run)),
         files=_files(run),
-        **(_look_views(run, look) if look is not None else {}),
+        **(look_views(run, look) if look is not None else {}),
     )
 
 
@@ -176,6 +167,7 @@ def _round_rows(run: Run) -> Iterator[RoundRow]:
     seconds = _seconds_by_batch(run)
     total = human_labels(run)["chained"]
     machine = len(machine_labels_of(stored_look(run)))
+    last = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE purpose = 'audit'")
     for row in run.store.rows(
         "SELECT task.batch, purpose, COUNT(label.object) AS n FROM task LEFT JOIN label USING (object)"
         " GROUP BY task.batch, purpose ORDER BY task.batch"
@@ -189,7 +181,7 @@ def _round_rows(run: Run) -> Iterator[RoundRow]:
             human_labels=row["n"],
             cumulative_human_labels=total,
             seconds=seconds.get(row["batch"], 0.0),
-            machine_labels=machine if row["purpose"] == "audit" else 0,
+            machine_labels=machine if last is not None and row["batch"] == last["batch"] else 0,
             forecast_human_labels=_interval(forecast) if forecast else None,
             forecast_machine_share=forecast["machine"] / run.objects if forecast else None,
             estimated_error=result["mean_error"] if result else None,
@@ -284,75 +276,3 @@ def _files(run: Run) -> dict[str, str]:
         "certificate": str(run.folder.certificate),
         "ledger": str(run.folder.ledger),
     }
-
-
-def _look_views(run: Run, look: Look) -> dict[str, Any]:
-    """Reliability, risk and coverage, confusion and the boundary, all from the audit: an unbiased sample."""
-    arrays = look.freeze.arrays()
-    ranks = np.asarray(look.freeze.result["audit_ranks"], np.int64)
-    views: dict[str, Any] = {"boundary": tuple(_boundary(run, look, arrays))}
-    if not len(ranks):
-        return views
-    objects, predicted = arrays["order"][ranks], arrays["predicted"][ranks]
-    wrong, _ = audit_outcome(run, objects, predicted)
-    views["reliability"] = tuple(_reliability(arrays["error_probability"][ranks], wrong))
-    coverage = (ranks + 1) / len(arrays["order"])
-    risk = np.cumsum(wrong) / (np.arange(len(ranks)) + 1)
-    views["risk_coverage"] = tuple(zip(coverage.tolist(), risk.tolist(), strict=True))
-    views["confusion"] = _confusion(run, objects, predicted)
-    return views
-
-
-def _reliability(probability: NDArray[np.floating], wrong: NDArray[np.bool_]) -> Iterator[tuple[float, float, int]]:
-    """Bins of equal count over the audit, by predicted error probability."""
-    order = np.argsort(probability, kind="stable")
-    for part in np.array_split(order, min(BINS, len(order))):
-        yield float(probability[part].mean()), float(wrong[part].mean()), len(part)
-
-
-def _confusion(run: Run, objects: NDArray[np.int64], predicted: NDArray[np.int32]) -> NDArray[np.int64]:
-    size = len(run.task.categories)
-    table = np.zeros((size, size), np.int64)
-    guess = dict(zip(objects.tolist(), predicted.tolist(), strict=True))
-    for row in run.store.rows("SELECT object, label FROM label JOIN task USING (object) WHERE purpose = 'audit'"):
-        table[json.loads(row["label"]), guess[row["object"]]] += 1
-    return table
-
-
-def _boundary(run: Run, look: Look, arrays: dict[str, Any]) -> Iterator[BoundaryItem]:
-    """The last objects the machine was trusted with, and the first it was not."""
-    stop = look.walk.result["stop_rank"]
-    ranks = look.walk.arrays()["machine_ranks"]
-    accepted = ranks[-BOUNDARY:]
-    rejected = np.arange(stop, min(stop + BOUNDARY, len(arrays["order"])))
-    for decision, chosen in ((Decision.ACCEPTED, accepted), (Decision.REJECTED, rejected)):
-        for rank in chosen.tolist():
-            number = int(arrays["order"][rank])
-            text, thumbnail = _shown(run, number)
-            yield BoundaryItem(
-                object=number,
-                predicted=run.task.categories[int(arrays["predicted"][rank])],
-                error_probability=float(arrays["error_probability"][rank]),
-                decision=decision,
-                text=text,
-                thumbnail=thumbnail,
-                human=_human_name(run, run.store.one("SELECT label FROM label WHERE object = ?", number)),
-            )
-
-
-def _human_name(run: Run, row: sqlite3.Row | None) -> str | None:
-    return None if row is None else run.task.categories[json.loads(row["label"])]
-
-
-def _shown(run: Run, number: int) -> tuple[str | None, bytes | None]:
-    """Text, or a small JPEG; an object that cannot be read any more is shown by its reference."""
-    source = run.manifest.source(number)
-    if run.task.kind is TaskKind.TEXT_CLASSIFICATION:
-        return source[:TEXT_SHOWN], None
-    from autolabel.inference.thumbnail import thumbnail
-
-    try:
-        raw = run.sources.get(number)
-        return None, thumbnail(raw if isinstance(raw, bytes) else raw.encode(), THUMBNAIL)
-    except (ObjectError, StorageError):
-        return source[:TEXT_SHOWN], None

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from autolabel.quality.certificate import Contract
+from autolabel.quality.contract import Contract
 from autolabel.report import svg
 from autolabel.report.data import Purpose
 from autolabel.report.words import clip, count, money, percent, visible

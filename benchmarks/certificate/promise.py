@@ -15,7 +15,7 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 
-from autolabel.quality import betting, hypergeometric, machine
+from autolabel.quality import betting, hypergeometric
 from autolabel.quality.audit import draw_audit, walk
 from autolabel.quality.betting import BoundedDesign
 from autolabel.quality.machine import MachineDesign
@@ -64,7 +64,7 @@ def machine_rate(design, wrong, runs, rng):
     broken = 0
     for _ in range(runs):
         ranks = draw_audit(design.region, design.audits, rng)
-        found = machine.certify(design, ranks, wrong[ranks])
+        found = design.certify(ranks, wrong[ranks])
         bad = int(wrong[: found.stop_rank].sum()) - int(wrong[ranks[ranks < found.stop_rank]].sum())
         broken += bad > found.wrong_at_most
     return broken / runs

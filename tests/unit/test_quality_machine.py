@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autolabel.quality.audit import draw_audit, walk
-from autolabel.quality.machine import MachineDesign, certify, clean_audits_needed
+from autolabel.quality.machine import MachineDesign, clean_audits_needed
 from autolabel.quality.rule import allowed_errors, violation_bound, wrong_labels_that_break
 
 
@@ -17,11 +17,11 @@ def design_of(region, audits, floors, *, error=0.05, delta=0.05):
 
 def broken(design, wrong, ranks):
     """Whether more than the promised share of the machine labels is wrong."""
-    outcome = certify(design, ranks, wrong[ranks])
+    outcome = design.certify(ranks, wrong[ranks])
     machine = np.setdiff1d(np.arange(outcome.stop_rank), ranks)
     assert len(machine) == outcome.machine_labeled
     bad = int(wrong[machine].sum())
-    assert bad <= outcome.wrong_at_most or bad >= wrong_labels_that_break(design.error, outcome.floor)
+    assert bad <= outcome.wrong_at_most or bad >= wrong_labels_that_break(design.error, outcome.promised)
     return bad > design.error * len(machine) + 1e-12
 
 
@@ -80,38 +80,43 @@ def test_by_enumeration_of_twelve_objects_no_run_of_errors_breaks_the_contract()
 def test_the_largest_certified_floor_is_taken_and_labels_what_its_walk_leaves():
     design = design_of(400, 200, [200, 120])
     ranks = draw_audit(400, 200, np.random.default_rng(1))
-    clean = certify(design, ranks, np.zeros(200, dtype=bool))
-    assert (clean.floor, clean.machine_labeled, clean.wrong_at_most) == (200, 200, 10)
+    clean = design.certify(ranks, np.zeros(200, dtype=bool))
+    assert (clean.promised, clean.machine_labeled, clean.wrong_at_most) == (200, 200, 10)
     late = np.zeros(200, dtype=bool)
     late[-40:] = True
-    lower = certify(design, ranks, late)
-    assert lower.floor == 120
+    lower = design.certify(ranks, late)
+    assert lower.promised == 120
     assert lower.machine_labeled == walk(400, ranks, late, design.floors[1].allowed).machine_labeled
     assert lower.wrong_at_most == 6
-    everything = certify(design, ranks, np.ones(200, dtype=bool))
-    assert not everything.granted
+    everything = design.certify(ranks, np.ones(200, dtype=bool))
+    assert everything.reason
     assert everything.machine_labeled == 0
 
 
-def test_sentences_and_refusals_say_the_numbers():
+def test_refusals_say_the_numbers():
     design = design_of(400, 200, [200, 120])
     ranks = draw_audit(400, 200, np.random.default_rng(1))
-    wrong = np.zeros(200, dtype=bool)
-    wrong[50] = True
-    assert certify(design, ranks, wrong).sentence == (
-        "With 95 % confidence at most 10 of 200 machine labels are wrong; 200 of the 400 most confident objects were "
-        "audited, 1 error was found and corrected."
-    )
-    refused = certify(design, ranks, np.ones(200, dtype=bool))
+    refused = design.certify(ranks, np.ones(200, dtype=bool))
     assert refused.reason == (
         "the audit found 200 errors, which leaves 4 machine labels at best; at least 120 were declared worth certifying"
     )
     few = design_of(10_000, 180, [9_820], error=0.01)
-    assert certify(few, np.arange(180), np.zeros(180, dtype=bool)).reason == (
+    assert few.certify(np.arange(180), np.zeros(180, dtype=bool)).reason == (
         "180 audits of 10,000 objects cannot certify 1 %: at least 300 clean ones are needed"
     )
     tiny = design_of(3, 1, [2], error=0.05)
-    assert certify(tiny, np.asarray([0]), np.asarray([False])).reason == "no audit of 3 objects can certify 5 %"
+    assert tiny.certify(np.asarray([0]), np.asarray([False])).reason == "no audit of 3 objects can certify 5 %"
+
+
+def test_where_fewer_labels_may_be_made_a_lower_floor_is_certified_or_none():
+    design = design_of(400, 200, [200, 120])
+    ranks = draw_audit(400, 200, np.random.default_rng(1))
+    clean = np.zeros(200, dtype=bool)
+    found = [design.certify(ranks, clean, most) for most in (None, 200, 199, 120, 119, 0)]
+    assert [(walk.promised, walk.machine_labeled) for walk in found] == [
+        (200, 200), (200, 200), (120, 199), (120, 120), (0, 0), (0, 0),
+    ]  # fmt: skip
+    assert all(walk.wrong_at_most <= 0.05 * walk.machine_labeled for walk in found)
 
 
 @pytest.mark.parametrize(("region", "error"), [(1_000_000, 0.05), (10_000, 0.01), (57, 0.05), (30, 0.0), (200, 0.3)])
@@ -138,11 +143,12 @@ def test_limits_descend_and_floors_out_of_range_are_refused():
         with pytest.raises(ValueError, match="expected machine labels"):
             design_of(500, 200, floors)
     with pytest.raises(ValueError, match="below rank 500"):
-        certify(design, np.arange(400, 600), np.zeros(200, dtype=bool))
+        design.certify(np.arange(400, 600), np.zeros(200, dtype=bool))
 
 
 def test_without_audits_or_floors_nothing_is_certified():
     none = np.empty(0, np.int64), np.empty(0, dtype=bool)
-    assert not certify(design_of(100, 0, [100]), *none).granted
-    assert not certify(design_of(0, 0, []), *none).granted
-    assert not certify(design_of(1, 0, [1]), *none).granted
+    for design in (design_of(100, 0, [100]), design_of(0, 0, []), design_of(1, 0, [1])):
+        found = design.certify(*none)
+        assert found.machine_labeled == 0
+        assert found.reason
