@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,11 +97,8 @@ def look(run: Run, last: Round) -> Look:
     run.check_stop()
     run.progress.phase("auditing", round_number=last.number)
     freeze = run.steps.run("look.freeze", lambda: _freeze(run, last))
-    audit = np.sort(np.asarray(freeze.result["audit"], np.int64))
-    at_once = run.request.max_concurrent_tasks
-    for chunk, first in enumerate(range(0, len(audit), at_once), 1):
-        batch = Batch(audit[first : first + at_once], np.empty(0, np.int64))
-        ask(run, f"audit-{chunk:03d}", Purpose.AUDIT, partial(_the, batch))
+    audit = np.asarray(freeze.result["audit"], np.int64)
+    ask(run, "audit", Purpose.AUDIT, lambda: Batch(np.sort(audit), np.empty(0, np.int64)))
     walked = run.steps.run("look.walk", lambda: _walk(run, freeze))
     return Look(last.number, freeze, walked)
 
@@ -132,10 +128,6 @@ def draw(run: Run, design: Design, frozen: Frozen, scores_sha256: str) -> NDArra
     and would be audited where it has seen the answers.
     """
     return design.draw(frozen, run.rng("audit", scores_sha256))
-
-
-def _the(batch: Batch) -> Batch:
-    return batch
 
 
 def _freeze(run: Run, last: Round) -> StepOutput:

@@ -167,7 +167,6 @@ def _round_rows(run: Run) -> Iterator[RoundRow]:
     seconds = _seconds_by_batch(run)
     total = human_labels(run)["chained"]
     machine = len(machine_labels_of(stored_look(run)))
-    last = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE purpose = 'audit'")
     for row in run.store.rows(
         "SELECT task.batch, purpose, COUNT(label.object) AS n FROM task LEFT JOIN label USING (object)"
         " GROUP BY task.batch, purpose ORDER BY task.batch"
@@ -181,7 +180,7 @@ def _round_rows(run: Run) -> Iterator[RoundRow]:
             human_labels=row["n"],
             cumulative_human_labels=total,
             seconds=seconds.get(row["batch"], 0.0),
-            machine_labels=machine if last is not None and row["batch"] == last["batch"] else 0,
+            machine_labels=machine if row["purpose"] == "audit" else 0,
             forecast_human_labels=_interval(forecast) if forecast else None,
             forecast_machine_share=forecast["machine"] / run.objects if forecast else None,
             estimated_error=result["mean_error"] if result else None,
