@@ -77,12 +77,15 @@ def verify(run: Run) -> Verified:
 
 
 def _collect(run: Run, check: Callable[[], Iterator[str]]) -> list[str]:
+    found: list[str] = []
     try:
-        return list(check())
+        for finding in check():
+            found.append(finding)  # noqa: PERF402 - what was found before an error is kept
     except (JobCorruptError, AnswerError) as error:
-        return [str(error)]
+        found.append(str(error))
     except (ValueError, TypeError, LookupError, sqlite3.Error) as error:  # what was changed is no longer of its form
-        return [f"{run.folder.state}: holds what no job writes ({type(error).__name__}: {error})"]
+        found.append(f"{run.folder.state}: holds what no job writes ({type(error).__name__}: {error})")
+    return found
 
 
 def _steps(run: Run) -> Iterator[str]:
