@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from autolabel.quality.audit import order_by_confidence
+from autolabel.quality.audit import places_by_confidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,13 +59,12 @@ class Frozen:
         Parameters
         ----------
         objects
-            Distinct object numbers, ascending, shape ``(N,)``.
+            Distinct object numbers, shape ``(N,)``.
         predicted, error_probability
             What the model says of each, shape ``(N,)``; probabilities without NaN.
         """
-        order = order_by_confidence(objects, error_probability)
-        places = np.searchsorted(objects, order)
-        return cls(order, np.asarray(predicted[places], dtype=np.int64), error_probability[places])
+        places = places_by_confidence(objects, error_probability)
+        return cls(objects[places], np.asarray(predicted[places], dtype=np.int64), error_probability[places])
 
     def __len__(self) -> int:
         return len(self.objects)
