@@ -36,7 +36,7 @@ def test_the_allowance_is_mapies_for_a_huge_set_and_never_smaller(audits, error,
     for size in (4_000, 20_000, 10_000_000):
         ours = allowed_errors(size, wrong_labels_that_break(error, size), audits, delta)
         assert (-1 if ours is None else ours) >= (-1 if theirs is None else theirs)
-    if mapie_p_values([(-1 if theirs is None else theirs) + 1], audits, error)[0] > 1.001 * delta:
+    if mapie_p_values([(-1 if theirs is None else theirs) + 1], audits, error)[0] > 1.05 * delta:
         assert ours == theirs
     else:  # ten million are not infinitely many where it is that close
         assert ours <= (theirs or 0) + 1
