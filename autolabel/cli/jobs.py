@@ -202,6 +202,7 @@ def _status(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     from autolabel.cli.main import ExitCode
     from autolabel.job.reader import JobReader
+    from autolabel.report.words import WHOSE
 
     with JobReader(options.job) as job:
         facts = job.plan()
@@ -211,7 +212,8 @@ def _plan(options: argparse.Namespace) -> int:
     forecast = facts["forecast"]
     say(
         f"{facts['objects']:,} objects, {facts['unlabeled']:,} not labeled yet; "
-        f"at most {100 * facts['error']:g} % wrong with {100 * facts['confidence']:g} % confidence. "
+        f"at most {100 * facts['error']:g} % of {WHOSE[facts['contract']]} wrong with {100 * facts['confidence']:g} % "
+        "confidence. "
         f"People for all: ${facts['all_human_cost']:,.2f}."
     )
     say(

@@ -85,6 +85,7 @@ def plan(run: Run) -> dict[str, Any]:
         "job": run.request.name,
         "objects": objects,
         "unlabeled": unlabeled,
+        "contract": run.settings.contract.value,
         "error": run.settings.error,
         "confidence": run.settings.confidence,
         "price_human_object": prices.human,
@@ -102,17 +103,18 @@ def plan(run: Run) -> dict[str, Any]:
 def _before(run: Run) -> dict[str, Any]:
     """Bounds before any label: the least that trains and certifies, and people for everything."""
     from autolabel.job.rounds import batch_size
-    from autolabel.quality.planner import LEAST_SHARE
-    from autolabel.quality.rule import audits_needed, wrong_labels_that_break
+    from autolabel.quality.design import Frozen
+    from autolabel.quality.look import plan_look
+    from autolabel.quality.planner import LEAST_SHARE, Situation
 
     prices = run.prices.per_object(run.request.workers_per_object)
     n = run.objects
     if not run.request.automated:
         return {"human_total": n, "low": n, "high": n, "cost": n * prices.human}
-    limit = wrong_labels_that_break(run.settings.error, n)
     train = min(n, max(batch_size(run), int(LEAST_SHARE * n)))
-    audits = audits_needed(n - train, limit, 0, run.settings.quality.delta) if n > train else 0
-    low = min(n, train + (audits if audits is not None else n))
+    left = np.arange(n - train)
+    right = Frozen(left, left % len(run.task.categories), np.zeros(len(left)))  # a model that makes no error
+    low = plan_look(right, run.settings.quality, Situation(train, prices)).human_total
     middle = (low + n) // 2
     return {"human_total": middle, "low": low, "high": n, "cost": middle * prices.human + (n - middle) * prices.machine}
 

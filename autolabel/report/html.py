@@ -13,7 +13,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autolabel.quality.contract import Contract
 from autolabel.report import plots, words
 from autolabel.report.data import BoundaryItem, Decision, Outcome
 from autolabel.report.verdict import against_truth, verdict
@@ -29,11 +28,6 @@ CONFUSED_PAIRS = 20
 LISTED_FAILURES = 200
 BOUNDARY_ITEMS = 24
 _TEXT_CHARACTERS = 400
-_PROMISED: dict[str, str] = {
-    Contract.DATASET: "all covered labels",
-    Contract.MACHINE: "the machine's labels",
-    Contract.PER_CLASS: "the machine's labels of every predicted class",
-}
 _VALUE_CHARACTERS = 2000
 
 
@@ -69,7 +63,7 @@ def render(data: ReportData) -> str:
             failure_kinds=failure_kinds(data.failures),
             failures=data.failures[:LISTED_FAILURES],
             settings=list(flattened(data.settings)),
-            promised=_PROMISED[certificate["contract"]] if certificate is not None else "",
+            promised=words.WHOSE[certificate["contract"]] if certificate is not None else "",
         )
     )
 

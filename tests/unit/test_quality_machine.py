@@ -69,6 +69,30 @@ def test_by_enumeration_no_pattern_breaks_the_contract_more_often_than_delta(aud
     assert 0 < worst / len(draws) <= design.violation_bound() + 1e-12 <= delta + 1e-9
 
 
+def is_bad(design, wrong, ranks, seen, most):
+    """Whether the machine labels of this audit break the contract."""
+    found = design.certify(ranks, seen, most)
+    machine = np.setdiff1d(np.arange(found.stop_rank), ranks)[: found.machine_labeled]
+    return int(wrong[machine].sum()) > design.error * len(machine) + 1e-12
+
+
+@pytest.mark.parametrize(("floors", "error"), [([4, 2], 0.3), ([4, 3, 1], 0.25)])
+def test_by_enumeration_neither_room_nor_silence_that_know_the_audit_break_the_contract(floors, error):
+    """After the audit an adversary chooses how many labels may be made, and who of the audited stays silent."""
+    design = design_of(8, 4, floors, error=error, delta=0.4)
+    assert design.can_certify
+    draws = [np.asarray(drawn) for drawn in combinations(range(8), 4)]
+    silences = [np.asarray(silent) for silent in product([False, True], repeat=4)]
+    worst = 0
+    for pattern in list(product([False, True], repeat=8))[::23]:
+        wrong = np.asarray(pattern)
+        worst = max(worst, sum(
+            any(is_bad(design, wrong, ranks, wrong[ranks] | silent, most) for silent in silences for most in (1, 3, 9))
+            for ranks in draws
+        ))  # fmt: skip
+    assert 0 < worst / len(draws) <= 0.4
+
+
 def test_by_enumeration_of_twelve_objects_no_run_of_errors_breaks_the_contract():
     design = design_of(12, 5, [7, 5, 3], error=0.3, delta=0.3)
     draws = [np.asarray(drawn) for drawn in combinations(range(12), 5)]
