@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.job.look import draw, model_sha256, room_after_audit, stored_look, walked
-from autolabel.job.people import EXPIRED, answers_so_far
+from autolabel.job.people import EXPIRED, answers_so_far, consolidate_batch
 from autolabel.job.rounds import Round, round_name
 from autolabel.job.start import read_chained
 from autolabel.quality.design import Frozen
@@ -39,7 +39,8 @@ class Answers:
             answers = answers_so_far(run.store, run, row["batch"])
             asked = {task["object"] for task in run.store.rows("SELECT object FROM task WHERE batch = ?", row["batch"])}
             objects = sorted(asked & {number for number, _, _ in answers})
-            found |= run.task.consolidate(answers, objects=objects) if objects else {}
+            settled = {number: consolidated.label for number, consolidated in found.items()}
+            found |= consolidate_batch(run, row["batch"], answers, objects, settled)
         return found
 
 

@@ -17,6 +17,9 @@ What holds of every contract about wrong labels, because its walks stop at an er
   part of a walk's objects holds no more wrong ones than the walk, and the number of wrong ones that the promise allows
   was fixed before the audit. A promise about a share is kept only where as many labels remain as it was computed for;
   which of the declared floors that is may depend on anything, because the theorem holds for all floors at once.
+* *Reference labels* must not depend on who else is audited: whether a prediction is wrong has to be settled before the
+  draw, for audited and other objects alike. With several workers an object that means a label made of its own answers
+  and of what was known of its workers before (`autolabel.consolidation.one_by_one`).
 * *Ties* are broken by object number before the audit; any order is as valid as another.
 """
 

@@ -14,6 +14,7 @@ from autolabel.job.look import draw, stored_look
 from autolabel.job.settings import resolve_settings
 from autolabel.testing import FixedClock, SimulatedWorkforce, toy_request, write_toy_texts
 
+SLOW = pytest.mark.slow
 EVERY_CONTRACT = pytest.mark.parametrize("contract", list(Contract))
 SETTINGS = {contract: Settings(model="tfidf", batch=40, error=0.1, contract=contract) for contract in Contract}
 
@@ -62,7 +63,7 @@ def test_the_truth_confirms_what_is_promised(tmp_path, contract):
 
 
 @EVERY_CONTRACT
-@pytest.mark.parametrize("limit", [15, 120, 230])
+@pytest.mark.parametrize("limit", [pytest.param(15, marks=SLOW), pytest.param(120, marks=SLOW), 230])
 def test_the_human_budget_is_never_exceeded_under_any_contract(tmp_path, contract, limit):
     job, truth = create(tmp_path, contract, count=600, max_human_labeled=limit)
     with job:
@@ -75,7 +76,7 @@ def test_the_human_budget_is_never_exceeded_under_any_contract(tmp_path, contrac
 
 
 @EVERY_CONTRACT
-@pytest.mark.parametrize("percent", [2, 30, 55])
+@pytest.mark.parametrize("percent", [pytest.param(2, marks=SLOW), pytest.param(30, marks=SLOW), 55])
 def test_the_percentage_is_never_exceeded_under_any_contract(tmp_path, contract, percent):
     job, truth = create(tmp_path, contract, count=600, max_percentage_labeled=percent)
     with job:
@@ -124,7 +125,7 @@ def test_audits_that_nobody_can_label_count_as_errors_under_every_contract(tmp_p
         check_promise(job, truth, certificate)
 
 
-@EVERY_CONTRACT
+@pytest.mark.parametrize("contract", [Contract.MACHINE, pytest.param(Contract.PER_CLASS, marks=SLOW)])
 def test_machine_labels_of_an_earlier_job_are_not_covered(tmp_path, contract):
     truth = write_toy_texts(tmp_path, 600)
     lines = (tmp_path / "manifest.jsonl").read_text().splitlines()

@@ -17,7 +17,7 @@ QUALITIES = {contract: Quality(0.1, 0.8, contract) for contract in Contract}
 """A promise that is loose enough to be broken within a few hundred runs if it can be."""
 BUDGETS = {"free": Budget(), "people": Budget(human_labels=420), "labels": Budget(labels=700), "both": Budget(400, 650)}
 RUNS = 1_500
-QUICK = 150
+QUICK = 80
 
 
 def layouts(probability, predicted, rng):
