@@ -21,6 +21,8 @@ What holds of every contract about wrong labels, because its walks stop at an er
   draw, for audited and other objects alike. With several workers an object that means a label made of its own answers
   and of what was known of its workers before (`autolabel.consolidation.one_by_one`).
 * *Ties* are broken by object number before the audit; any order is as valid as another.
+* *One job, one promise.* Delta is spent by the look. Who runs job after job on the same data and keeps the luckiest has
+  as many chances to break it; the draw hangs on seed, manifest and scores, so the same job twice is the same audit.
 """
 
 from __future__ import annotations
