@@ -144,7 +144,7 @@ def others(runs, rng) -> None:
         print(f"| machine | {text} | {design.violation_bound():.2%} | right before rank {front} | {rates[front]:.2%} |",
               flush=True)  # fmt: skip
     classes, level = 4, class_level(0.05, 4)
-    one = MachineDesign.of(error=0.05, delta=level, region=600, audits=180, floors=[300])
+    one = MachineDesign.of(error=0.05, delta=level, region=600, audits=226, floors=[300])
     design = PerClassDesign(0.05, 0.05, tuple((number, one) for number in range(classes)))
     ranks = np.arange(600 * classes)
     frozen = Frozen(ranks, ranks % classes, np.zeros(len(ranks)))
