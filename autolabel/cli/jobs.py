@@ -57,6 +57,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Options for everything the AWS document has no field for; see `Settings`."""
     group = parser.add_argument_group("settings (override the [job] TOML and autolabel: tags)")
     group.add_argument("--workforce", help="simulated:TRUTH.jsonl[?accuracy=0.9&workers=3] or files:FOLDER/")
+    group.add_argument(
+        "--contract",
+        choices=("dataset", "machine", "per-class"),
+        help="which labels the promise is about: all delivered ones, the machine's, or the machine's in every class "
+        "(default: dataset)",
+    )
     group.add_argument("--error", type=float, help="largest share of wrong labels promised (default: 0.05)")
     group.add_argument("--confidence", type=float, help="probability that the promise holds (default: 0.95)")
     group.add_argument("--model", help="starting checkpoint; see `autolabel models list`")
@@ -196,6 +202,7 @@ def _status(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     from autolabel.cli.main import ExitCode
     from autolabel.job.reader import JobReader
+    from autolabel.report.words import WHOSE
 
     with JobReader(options.job) as job:
         facts = job.plan()
@@ -205,7 +212,8 @@ def _plan(options: argparse.Namespace) -> int:
     forecast = facts["forecast"]
     say(
         f"{facts['objects']:,} objects, {facts['unlabeled']:,} not labeled yet; "
-        f"at most {100 * facts['error']:g} % wrong with {100 * facts['confidence']:g} % confidence. "
+        f"at most {100 * facts['error']:g} % of {WHOSE[facts['contract']]} wrong with {100 * facts['confidence']:g} % "
+        "confidence. "
         f"People for all: ${facts['all_human_cost']:,.2f}."
     )
     say(

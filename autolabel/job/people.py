@@ -12,6 +12,7 @@ from autolabel.job.clock import iso, parse
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.manifest.output import iso_micro
+from autolabel.report.data import Purpose
 from autolabel.workforce.base import Answer, HumanTask
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from autolabel.job.run import Run
     from autolabel.job.store import JobStore
-    from autolabel.report.data import Purpose
     from autolabel.selection.batch import Batch
+    from autolabel.tasks.base import Consolidated
 
 EXPIRED = (
     "ClientError: Annotation tasks expired.  Probable Reasons are 1) TaskAvailabilityLifetimeInSeconds parameter is "
@@ -176,7 +177,11 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
     answered = {number for number, _, _ in answers}
     labeled = [number for number in asked if number in answered]
     failed = [number for number in asked if number not in answered and not stopped]
-    consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    settled = {
+        row["object"]: json.loads(row["label"])
+        for row in run.store.stream("SELECT object, label FROM label WHERE source = 'people' AND batch < ?", batch)
+    }
+    consolidated = consolidate_batch(run, batch, answers, labeled, settled)
     now = run.clock.now()
     at, created = iso(now), iso_micro(now)
 
@@ -201,6 +206,21 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
 
     labels = {str(number): consolidated[number].label for number in labeled}
     return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
+
+
+def consolidate_batch(
+    run: Run, batch: int, answers: list[tuple[int, str, Any]], objects: list[int], settled: dict[int, Any]
+) -> dict[int, Consolidated]:
+    """Consolidate a batch's answers: an audit's object by object, any other's with all answers together.
+
+    `settled` are the labels by people of earlier batches.
+    """
+    if not objects:
+        return {}
+    row = run.store.one("SELECT purpose FROM task WHERE batch = ? LIMIT 1", batch)
+    if row is not None and row["purpose"] == Purpose.AUDIT:
+        return run.task.consolidate_audit(answers, objects=objects, settled=settled)
+    return run.task.consolidate(answers, objects=objects)
 
 
 def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:

@@ -10,7 +10,9 @@ import numpy as np
 from autolabel.errors import JobFailedError
 from autolabel.job.steps import StepOutput
 from autolabel.learning.base import Predictions
-from autolabel.quality.planner import Budget, Decision, Outlook, calibrate, decide, forecast_look
+from autolabel.quality.design import Frozen
+from autolabel.quality.look import design_to_json, plan_look
+from autolabel.quality.planner import Budget, Decision, Outlook, Situation, calibrate, decide
 from autolabel.selection.batch import Batch, uniform_batch
 from autolabel.selection.diversity import medoids
 from autolabel.selection.strategies import STRATEGIES
@@ -137,14 +139,16 @@ def _learn(run: Run, number: int) -> StepOutput:
     predictions = run.model.score(model, remainder)
     evidence = _exploration(run, number, before)
     prices = run.prices.per_object(run.request.workers_per_object)
-    forecast = forecast_look(
-        np.sort(predictions.error_probability),
-        quality=run.settings.quality,
-        labeled=len(run.labels_by_people()[0]),
-        prices=prices,
-        budget=run.budget(),
-        calibration=calibrate(evidence["predicted"], evidence["observed"]),
-        may_fail=_may_fail(run, len(remainder)),
+    forecast = plan_look(
+        Frozen.of(remainder, predictions.predicted, predictions.error_probability),
+        run.settings.quality,
+        Situation(
+            labeled=len(run.labels_by_people()[0]),
+            prices=prices,
+            budget=run.budget(),
+            calibration=calibrate(evidence["predicted"], evidence["observed"]),
+            may_fail=_may_fail(run, len(remainder)),
+        ),
     )
     forecasts = [*(Outlook(*each) for each in (before.result["outlooks"] if before else [])), forecast.outlook]
     buy = _affordable(run, forecast.design.audits, len(remainder))
@@ -178,15 +182,13 @@ def _learn(run: Run, number: int) -> StepOutput:
 
 
 def _forecast_facts(forecast: Forecast) -> dict[str, Any]:
-    design = forecast.design
     return {
         "human_total": forecast.human_total,
         "low": forecast.low,
         "high": forecast.high,
         "machine": forecast.machine,
-        "audits": design.audits,
-        "allowed": design.allowed,
-        "promised_labels": design.promised_labels,
+        "audits": forecast.design.audits,
+        "design": design_to_json(forecast.design),
         "rest": forecast.rest,
         "unlabeled": forecast.unlabeled,
         "cost": round(forecast.cost, 6),

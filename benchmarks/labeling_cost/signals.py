@@ -23,8 +23,10 @@ from autolabel.learning.search import blended
 from autolabel.learning.confidence import fit_error_model, signals_of
 from autolabel.learning.graph import PoolGraph
 from autolabel.learning.packed import classifier_of, heads_of
-from autolabel.quality.certificate import Quality
-from autolabel.quality.planner import Budget, Calibration, Decision, Prices, forecast_look
+from autolabel.quality.contract import Quality
+from autolabel.quality.design import Frozen
+from autolabel.quality.look import plan_look
+from autolabel.quality.planner import Calibration, Decision, Prices, Situation
 
 
 def main() -> int:
@@ -97,15 +99,10 @@ def scores(learner, arrays, model, objects, labels, remainder):
 
 def needed(wrong, labeled, error) -> int:
     """Labels by people in all, after the best audit in hindsight."""
-    found = forecast_look(
-        wrong.astype(np.float64),
-        quality=Quality(error),
-        labeled=labeled,
-        prices=Prices(1.0, 0.0),
-        budget=Budget(),
-        calibration=Calibration(1.0, 1.0, 1.0),
-    )
-    return found.human_total
+    # `wrong` is in walking order; what is taken for an error probability must not be sorted again.
+    frozen = Frozen(np.arange(len(wrong)), np.zeros(len(wrong), np.int64), wrong.astype(np.float64))
+    situation = Situation(labeled, Prices(1.0, 0.0), calibration=Calibration(1.0, 1.0, 1.0))
+    return plan_look(frozen, Quality(error), situation).human_total
 
 
 if __name__ == "__main__":
