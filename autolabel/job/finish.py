@@ -20,7 +20,7 @@ from autolabel.job.rounds import Round, round_name, training_set
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import set_fact
 from autolabel.quality.certificate import Certificate, Delivered
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 from autolabel.storage.durable import write_atomically
 
 if TYPE_CHECKING:

@@ -140,7 +140,7 @@ def _freeze(run: Run, last: Round) -> StepOutput:
         "confidence": predictions.confidence[np.searchsorted(remainder, frozen.objects)],
         "error_probability": frozen.error_probability,
     }
-    facts = last.record.result["forecast"]["design"]
+    facts = last.record.result["look"]["design"]
     digest = hashlib.sha256()
     run.folder.scores.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(run.folder.scores, _hashed(score_lines(arrays), digest))

@@ -13,7 +13,7 @@ from autolabel.job.people import EXPIRED, answers_so_far, consolidate_batch
 from autolabel.job.rounds import Round, round_name
 from autolabel.job.start import read_chained
 from autolabel.quality.design import Frozen
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def _freeze(run: Run, look: Look, frozen: Frozen) -> Iterator[str]:
         and np.array_equal(again.error_probability, frozen.error_probability)
     ):
         yield f"the frozen predictions are not those of round {look.round_number}"
-    if stored.result["forecast"]["design"] != look.freeze.result["design"]:
+    if stored.result["look"]["design"] != look.freeze.result["design"]:
         yield f"the frozen design is not the one that round {look.round_number} planned"
     if model_sha256(last) != look.freeze.result["model_sha256"]:
         yield f"the frozen model is not the one of round {look.round_number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,14 @@ from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
 from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
+from autolabel.job.rounds import Round, round_name, terms_of
 from autolabel.job.settings import MICRO
 from autolabel.job.view_look import look_views
+from autolabel.policy.alternatives import State as Standing
+from autolabel.policy.alternatives import alternatives
+from autolabel.policy.round import Evidence
+from autolabel.policy.typical import forecast_before
+from autolabel.quality.prospect import Decision
 from autolabel.report.data import (
     CostRow,
     CostTable,
@@ -81,7 +88,8 @@ def plan(run: Run) -> dict[str, Any]:
     prices = run.prices.per_object(run.request.workers_per_object)
     unlabeled = int((final_states(run, stored_look(run)) == State.UNLABELED).sum())
     rounds = list(_rounds(run))
-    facts: dict[str, Any] = {
+    forecast = rounds[-1][1]["forecast"] if rounds else _before(run)
+    return {
         "job": run.request.name,
         "objects": objects,
         "unlabeled": unlabeled,
@@ -91,32 +99,42 @@ def plan(run: Run) -> dict[str, Any]:
         "price_human_object": prices.human,
         "price_machine_object": prices.machine,
         "all_human_cost": objects * prices.human,
-        "rounds": [{"round": number, **result["forecast"]} for number, result in rounds],
+        "forecast": forecast,
+        "saves": forecast["cost"] < objects * prices.human,
+        "rounds": [
+            {"round": number, **result["forecast"], "audits": result["look"]["audits"]} for number, result in rounds
+        ],
+        "alternatives": _alternatives(run),
     }
-    if rounds:
-        facts["forecast"] = rounds[-1][1]["forecast"]
-    else:
-        facts["forecast"] = _before(run)
-    return facts
 
 
 def _before(run: Run) -> dict[str, Any]:
-    """Bounds before any label: the least that trains and certifies, and people for everything."""
-    from autolabel.job.rounds import batch_size
-    from autolabel.quality.design import Frozen
-    from autolabel.quality.look import plan_look
-    from autolabel.quality.planner import LEAST_SHARE, Situation
-
-    prices = run.prices.per_object(run.request.workers_per_object)
-    n = run.objects
+    """Forecast before any label: typical learning curves, or people for everything without automated labeling."""
+    terms = terms_of(run)
     if not run.request.automated:
-        return {"human_total": n, "low": n, "high": n, "cost": n * prices.human}
-    train = min(n, max(batch_size(run), int(LEAST_SHARE * n)))
-    left = np.arange(n - train)
-    right = Frozen(left, left % len(run.task.categories), np.zeros(len(left)))  # a model that makes no error
-    low = plan_look(right, run.settings.quality, Situation(train, prices)).human_total
-    middle = (low + n) // 2
-    return {"human_total": middle, "low": low, "high": n, "cost": middle * prices.human + (n - middle) * prices.machine}
+        n = run.objects
+        return {"human_total": n, "low": n, "high": n, "cost": n * terms.prices.human}
+    return forecast_before(terms, len(run.task.categories), run.budget())
+
+
+def _alternatives(run: Run) -> list[dict[str, Any]]:
+    """What other promises and budgets would cost, as long as that can still be changed."""
+    if not run.request.automated or stored_look(run) is not None:
+        return []
+    last = max((number for number, _ in _rounds(run)), default=0)
+    record = run.steps.stored(f"{round_name(last)}.learn")
+    state: Standing | None = None
+    if record is not None:
+        latest = Round(last, Decision.BUY, record)
+        state = Standing(
+            latest.remainder(),
+            latest.predictions(),
+            Evidence.from_json(record.result["evidence"]),
+            labeled=len(run.labels_by_people()[0]),
+            trained_on=record.result["trained_on"],
+        )
+    found = alternatives(terms_of(run), len(run.task.categories), run.budget(), state)
+    return [asdict(each) for each in found]
 
 
 def _rounds(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -233,12 +251,9 @@ def _cost_table(run: Run, cost: Cost) -> CostTable:
 
 
 def _outcome_before(run: Run) -> Outcome:
-    """The first forecast there is: bounds' middle before any label, the first round's own after it."""
-    first = next((result["forecast"] for _, result in _rounds(run)), None)
-    if first is None:
-        before = _before(run)
-        return Outcome(human_labels=before["human_total"], dollars=before["cost"])
-    return Outcome(human_labels=first["human_total"], machine_labels=first["machine"], dollars=first["cost"])
+    """The forecast before any label."""
+    before = _before(run)
+    return Outcome(human_labels=before["human_total"], dollars=before["cost"])
 
 
 def _outcome_after(run: Run, cost: Cost, states: NDArray[np.uint8]) -> Outcome | None:

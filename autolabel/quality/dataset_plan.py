@@ -71,28 +71,31 @@ def _sizes(remainder: int, limit: int, delta: float, most: int) -> list[int]:
 
 
 def _outcome(design: DatasetDesign, cumulated: NDArray[np.float64], situation: Situation) -> Forecast:
-    """Average the outcome of one design over the stop's quantiles, and over the calibration for the interval."""
+    """Average the outcome of one design over the stop's quantiles and the calibration's scales."""
     calibration, budget = situation.calibration, situation.budget
-    machine = _machine_quantiles(design, cumulated * calibration.scale, budget)
+    scales = calibration.scales()
+    machine = np.concatenate([_machine_quantiles(design, cumulated, scale, budget) for scale in scales])
     floor = design.promised_labels - situation.labeled - min(design.remainder, budget.people)
     passing = machine >= floor  # a walk that misses its floor is refused
     found = MachineLabels(
         expected=float(machine[passing].mean()) if passing.mean() >= LEAST_PASS else 0.0,
-        fewest=float(np.quantile(_machine_quantiles(design, cumulated * calibration.high, budget), 0.1)),
-        most=float(np.quantile(_machine_quantiles(design, cumulated * calibration.low, budget), 0.9)),
+        fewest=float(np.quantile(_machine_quantiles(design, cumulated, calibration.high, budget), 0.1)),
+        most=float(np.quantile(_machine_quantiles(design, cumulated, calibration.low, budget), 0.9)),
     )
     return Forecast.of(design, found, remainder=design.remainder, situation=situation)
 
 
-def _machine_quantiles(design: DatasetDesign, cumulated: NDArray[np.float64], budget: Budget) -> NDArray[np.float64]:
-    """Machine labels at each of `QUANTILES` of the stop, shape ``(20,)``, descending confidence of the walk."""
+def _machine_quantiles(
+    design: DatasetDesign, cumulated: NDArray[np.float64], scale: float, budget: Budget
+) -> NDArray[np.float64]:
+    """Machine labels at each of `QUANTILES` of the stop, shape ``(20,)``, when predicted errors are off by `scale`."""
     if design.allowed is None or design.remainder == 0:
         return np.zeros(len(QUANTILES))
     rate = design.audits / design.remainder
     if rate == 0.0 or design.allowed >= design.audits:
         stops = np.full(len(QUANTILES), float(design.remainder))
     else:
-        arrivals = gammaincinv(design.allowed + 1.0, QUANTILES) / rate
+        arrivals = gammaincinv(design.allowed + 1.0, QUANTILES) / (rate * scale)
         stops = np.searchsorted(cumulated, arrivals).astype(np.float64)
     machine = stops * (1.0 - rate)
     cap = np.inf if budget.labels is None else max(0, budget.labels - design.audits)

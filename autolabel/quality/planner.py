@@ -1,34 +1,27 @@
-"""The planner: what a look would give now, how large its audit should be, and whether to buy labels first.
+"""What a look is planned with and what it is expected to give.
 
 Everything here is a forecast. It decides what is bought, never what is promised: the promise is the certificate's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy.special import gammaincinv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
     from autolabel.quality.design import Design
 
-REST_BATCHES = 4
-"""Look when people would have fewer than this many batches left to label after it."""
-PATIENCE = 6
-"""Rounds in a window: the job looks when the cheapest forecast of one window barely beats the window before."""
-LEAST_GAIN = 0.005
-"""What a window must save to go on."""
-LEAST_SHARE = 0.05
-"""Share of the objects to label before patience counts: the first heads of a many-class job forecast no saving."""
 USUAL_RATIO = 0.8
 """Errors in the remainder to errors predicted there. Cross-fitted heads saw a fifth fewer labels than the one that
 predicts, and picked labels are harder than the rest: from the fifth round on 0.65 to 0.9 were measured on trec6,
 clothing10, agnews12k and banking77."""
 PRIOR_ERRORS = 20.0
+FIFTHS = (np.arange(5) + 0.5) / 5
 LEAST_PASS = 0.9
 """Predicted probability that a promise about a declared number of labels is reached, below which it is not declared."""
 
@@ -55,6 +48,11 @@ class Budget:
         """Most objects that people may still be asked about."""
         return min((most for most in (self.human_labels, self.labels) if most is not None), default=1 << 62)
 
+    def minus(self, people: int) -> Budget:
+        """Return what is left when people have labeled so many objects."""
+        human, labels = (None if most is None else max(0, most - people) for most in (self.human_labels, self.labels))
+        return Budget(human, labels)
+
     def after(self, machine: int) -> Budget:
         """Return what is left when the machine has labeled so many objects."""
         return Budget(self.human_labels, None if self.labels is None else max(0, self.labels - machine))
@@ -73,6 +71,13 @@ class Calibration:
         """About the relative standard deviation of the scale, from its 10 % and 90 % quantiles."""
         return (self.high - self.low) / (2.0 * 1.2816 * self.scale)
 
+    def scales(self) -> NDArray[np.float64]:
+        """Equally probable scales, shape ``(5,)``: what a look gives is averaged over them, since it is not linear."""
+        if self.spread <= 0.0:
+            return np.full(len(FIFTHS), self.scale)
+        shape = 1.0 / self.spread**2
+        return np.asarray(gammaincinv(shape, FIFTHS) / shape * self.scale)
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -86,18 +91,13 @@ class Situation:
     may_fail: int = 0
     """Objects of the remainder that may turn out to be impossible to label: not counted on by the promise."""
 
+    def after(self, bought: int) -> Situation:
+        """Return the situation when people have labeled so many more."""
+        return replace(self, labeled=self.labeled + bought, budget=self.budget.minus(bought))
+
     def most_audits(self, remainder: int) -> int:
         """Largest audit that may be bought."""
         return min(remainder, self.budget.people)
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What `decide` needs of a forecast."""
-
-    cost: float
-    machine: int
-    rest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,6 @@ class Forecast:
     high: int
     cost: float
     """Dollars of the whole job's labels; an object left unlabeled counts as a human one."""
-
-    @property
-    def outlook(self) -> Outlook:
-        """What the decision between buying and looking rests on."""
-        return Outlook(round(self.cost, 6), self.machine, self.rest)
 
     @classmethod
     def of(cls, design: Design, machine: MachineLabels, *, remainder: int, situation: Situation) -> Forecast:
@@ -161,15 +156,6 @@ def _people_after(audits: int, machine: float, budget: Budget) -> float:
     return max(0.0, left if budget.labels is None else min(left, budget.labels - audits - machine))
 
 
-class Decision(StrEnum):
-    """What to do next."""
-
-    BUY = "buy"
-    """Ask people for another batch."""
-    LOOK = "look"
-    """Freeze predictions, audit, certify, machine-label."""
-
-
 def calibrate(predicted_errors: float, observed_errors: int) -> Calibration:
     """Scale predicted error probabilities so that they match exploration picks, shrunk towards `USUAL_RATIO`.
 
@@ -179,33 +165,3 @@ def calibrate(predicted_errors: float, observed_errors: int) -> Calibration:
     shape, rate = observed_errors + USUAL_RATIO * PRIOR_ERRORS, predicted_errors + PRIOR_ERRORS
     low, high = gammaincinv(shape, [0.1, 0.9]) / rate
     return Calibration(shape / rate, float(low), float(high))
-
-
-def decide(outlooks: Sequence[Outlook], *, batch: int, labeled: int, objects: int, can_buy: bool) -> Decision:
-    """Look when a further batch would only buy labels that a look gives for nothing, or when forecasts stop falling.
-
-    Informative picks come out of the objects that people would have to label after a look anyway: while those are many
-    batches, a batch costs next to nothing. Only when few are left does it eat into what the machine would label.
-
-    Parameters
-    ----------
-    outlooks
-        A look after every round so far, the last one now.
-    batch
-        Objects the next batch would ask.
-    can_buy
-        Whether a batch fits the pool and the budget with the audit still reserved, and machine labels can pay at all.
-    """
-    if not can_buy:
-        return Decision.LOOK
-    if labeled < LEAST_SHARE * objects:
-        return Decision.BUY
-    now = outlooks[-1]
-    if now.machine and now.rest <= REST_BATCHES * batch:
-        return Decision.LOOK
-    if len(outlooks) < 2 * PATIENCE:
-        return Decision.BUY
-    # Windows, not the best ever: the first forecasts rest on few labels and may be far too hopeful.
-    before = min(outlook.cost for outlook in outlooks[-2 * PATIENCE : -PATIENCE])
-    lately = min(outlook.cost for outlook in outlooks[-PATIENCE:])
-    return Decision.BUY if lately < (1.0 - LEAST_GAIN) * before else Decision.LOOK

@@ -326,7 +326,7 @@ def test_every_contract_verifies_and_its_steps_can_be_chained_anew(job):
 
 
 def test_a_design_that_allows_an_error_more(job):
-    tampered(job, last_round(job), lambda facts: more_allowed(facts["forecast"]["design"]))
+    tampered(job, last_round(job), lambda facts: more_allowed(facts["look"]["design"]))
     assert "the frozen design is not the one that round" in findings(job)
     tampered(job, "look.freeze", lambda facts: more_allowed(facts["design"]))
     assert "the rule gives" in findings(job)
