@@ -304,7 +304,7 @@ def finished(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     truth = write_toy_texts(folder, 900, noise=0.6)
     error = 0.05 if request.param == "dataset" else 0.1
-    settings = Settings(model="tfidf", batch=40, contract=request.param, error=error)
+    settings = Settings(model="tfidf", batch=40, contract=request.param, error=error, seed=1)
     with LabelingJob.create(toy_request(folder), settings=settings, clock=FixedClock()) as job:
         step = job.run(SimulatedWorkforce(truth, job.task))
         assert step.certificate["contract"] == request.param
