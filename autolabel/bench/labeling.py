@@ -35,7 +35,7 @@ class Labeling:
     machine, machine_labels
         Objects the machine labeled and its labels, shape ``(M,)``.
     forecasts
-        Expected labels by people in all, a pair of labels bought and forecast for each round; where a strategy has them.
+        Of a strategy that has them: labels bought and labels by people then expected in all, a pair for each round.
     """
 
     train: NDArray[np.int64]

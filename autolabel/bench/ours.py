@@ -1,4 +1,4 @@
-"""This project's own strategy: the job's decisions, replayed."""
+"""Our own strategy: a job's decisions, replayed."""
 
 from __future__ import annotations
 

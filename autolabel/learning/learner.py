@@ -155,6 +155,11 @@ class ClassificationLearner:
             self._pool = arrays["graph.pool"]
             self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
 
+    @property
+    def graph(self) -> tuple[NDArray[np.int64], PoolGraph | None]:
+        """Objects of the pool, ascending, and their neighbours; ``None`` where the pool is too large to ask them."""
+        return self._pool, self._graph
+
     def features(self, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some objects, shape ``(n, F)``, float32."""
         kept = self._keep_features()
