@@ -63,7 +63,8 @@ def main() -> int:
                 quality = Quality(error, 0.95, contract)
                 found = np.asarray([take_look(data, quality, rng) for _ in range(options.trials)])
                 share, forecast, audit, over = (float(value) for value in found.mean(axis=0))
-                row(name, f"{len(data.wrong):,}", f"{data.predicted.max() + 1:,}", f"{error:.0%}", contract.value, share,
+                classes = len(np.unique(data.predicted))
+                row(name, f"{len(data.wrong):,}", f"{classes:,}", f"{error:.0%}", contract.value, share,
                     forecast, audit, over)  # fmt: skip
                 bars[name, error, contract] = share
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
