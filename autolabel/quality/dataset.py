@@ -127,7 +127,7 @@ class DatasetDesign:
         if self.remainder == 0:
             return "nothing was left for the machine"
         if self.allowed is None:
-            return self._too_few_audits() if self.audits else NOTHING_PLANNED
+            return self._too_few_audits()
         if before_stop:
             return "the stopping conditions leave no label for the machine"
         return "the audit found too many errors among the most confident predictions"
@@ -137,4 +137,6 @@ class DatasetDesign:
         share = f"{100 * self.error:g} %"
         if needed is None:
             return f"no audit of {self.remainder:,} objects can certify {share}"
+        if not self.audits:
+            return f"{NOTHING_PLANNED}; to certify {share} takes at least {needed:,} clean audits"
         return f"{self.audits:,} audits cannot certify {share}: at least {needed:,} clean ones are needed"

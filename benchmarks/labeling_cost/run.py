@@ -52,7 +52,7 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
     """Run one job on one part of the data and compare it with the truth."""
     shared = work / "embeddings" / f"{options.folder.name}-{part}-{'warm' if model else 'cold'}"
     folder = part_of(options.folder, work, part)
-    name = f"{options.folder.name}-{part}-{'warm' if model else 'cold'}-{options.seed}"
+    name = f"{options.folder.name}-{part}-{'warm' if model else 'cold'}-{options.contract}-{options.seed}"
     kind = TaskKind.TEXT_CLASSIFICATION if is_text(folder) else TaskKind.IMAGE_CLASSIFICATION
     document = example_document(
         kind,

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from autolabel.quality.certificate import Certificate
 from autolabel.quality.contract import Quality
-from autolabel.quality.design import Walk
+from autolabel.quality.dataset import DatasetDesign
+from autolabel.quality.design import Frozen, Room, Walk
+from autolabel.quality.planner import Budget
 
 
 def walk(**changes):
@@ -38,6 +41,21 @@ def test_the_sentence_says_the_numbers():
 def test_a_refusal_gives_its_reason():
     text = certificate(granted=False, machine_labeled=0, human_labeled=1797, reason="180 audits are too few").sentence
     assert text.startswith("No machine label is certified: 180 audits are too few.")
+
+
+@pytest.mark.parametrize(
+    ("audits", "reason"),
+    [
+        (180, "180 audits cannot certify 1 %: at least 291 clean ones are needed"),
+        (0, "the forecast expected machine labels to save nothing; to certify 1 % takes at least 291 clean audits"),
+    ],
+)
+def test_a_refusal_names_the_clean_audit_that_would_do(audits, reason):
+    design = DatasetDesign.of(error=0.01, delta=0.05, promised_labels=10_000, remainder=10_000, audits=audits)
+    frozen = Frozen.of(np.arange(10_000), np.zeros(10_000, np.int64), np.zeros(10_000))
+    outcome = design.walk(frozen, np.arange(audits), np.zeros(audits), Room(audits, Budget()))
+    assert design.allowed is None
+    assert (len(outcome.machine_ranks), outcome.reason) == (0, reason)
 
 
 def test_unanswered_audits_are_not_called_corrected():
