@@ -36,6 +36,8 @@ class Labeling:
         Objects the machine labeled and its labels, shape ``(M,)``.
     forecasts
         Of a strategy that has them: labels bought and labels by people then expected in all, a pair for each round.
+    rounds
+        Trainings.
     """
 
     train: NDArray[np.int64]
@@ -44,6 +46,7 @@ class Labeling:
     machine: NDArray[np.int64]
     machine_labels: NDArray[np.int64]
     forecasts: tuple[tuple[int, int], ...] = ()
+    rounds: int = 0
     note: str = ""
 
 
@@ -134,7 +137,7 @@ def row_of(
         machine_broken=machine_wrong > round(quality.error * len(found.machine), 9),
         forecast=found.forecasts[-1][1] if found.forecasts else None,
         forecast_half=half[0] if half else None,
-        rounds=len(found.forecasts),
+        rounds=found.rounds,
         seconds=round(seconds, 2),
         note=found.note,
     )

@@ -24,5 +24,6 @@ def ours(setting: Setting) -> Labeling:
         machine=found.machine,
         machine_labels=found.machine_labels,
         forecasts=tuple((each.trained_on, each.assessment.expected.human_total) for each in found.rounds),
+        rounds=len(found.rounds),
         note=found.outcome.reason,
     )

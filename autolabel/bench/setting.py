@@ -56,7 +56,7 @@ class Setting:
 
     def rest(self, *labeled: NDArray[np.int64]) -> NDArray[np.int64]:
         """Objects that are in none of these."""
-        return np.setdiff1d(np.arange(len(self.sample.truth)), np.concatenate(labeled))
+        return np.setdiff1d(np.arange(len(self.sample.truth)), np.concatenate([np.empty(0, np.int64), *labeled]))
 
 
 Strategy = Callable[[Setting], Labeling]
