@@ -64,6 +64,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     group.add_argument("--batch", type=int, help="objects people label between two trainings")
     group.add_argument("--selection", help="strategy that chooses whom to ask: margin-diverse, badge, core-set, ...")
+    group.add_argument("--redundancy", help="fixed, or adaptive: two people, one more while it is worth its price")
+    group.add_argument(
+        "--error-value", type=float, help="dollars a wrong label costs, for adaptive (default: 40 answers)"
+    )
+    group.add_argument("--consolidation", help="dawid-skene (default), ground-truth (AWS's variant) or majority")
     group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
     group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
     group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")

@@ -11,7 +11,8 @@ import msgspec
 
 from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, job_reference_code
-from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, StorageError
+from autolabel.consolidation.redundancy import Redundancy
+from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, SettingsError, StorageError
 from autolabel.job.clock import Clock, iso
 from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
@@ -24,12 +25,13 @@ from autolabel.storage.durable import failpoint, make_folder, sync_folder, write
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
-from autolabel.tasks import task_for
+from autolabel.tasks import AdaptiveTask, task_for
 from autolabel.workforce.spec import absolute_spec, workforce_from_spec
 
 if TYPE_CHECKING:
     from autolabel.api.request import LabelingJobRequest
     from autolabel.job.settings import Settings
+    from autolabel.tasks import Task
 
 CHUNK = 8 << 20
 
@@ -45,7 +47,9 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
     _check_name(parent, request)
     storage = Storage(storage_options(settings, request))
     categories = storage.read(_needed(request.categories_uri))
-    task = task_for(kind, LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names)
+    names = LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names
+    task = task_for(kind, names, consolidation=settings.consolidation)
+    _check_redundancy(settings, task)
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
 
@@ -100,6 +104,11 @@ def _check_name(parent: Path, request: LabelingJobRequest) -> None:
             if there.name.lower() == request.name.lower():
                 msg = f"{there}: a job of this name is already there; choose another LabelingJobName, or resume it"
                 raise JobExistsError(msg)
+
+
+def _check_redundancy(settings: Settings, task: Task) -> None:
+    if settings.redundancy is Redundancy.ADAPTIVE and not isinstance(task, AdaptiveTask):
+        raise SettingsError(f"found redundancy = 'adaptive', which {task.kind} cannot do; expected 'fixed'")
 
 
 def _needed(uri: str | None) -> str:

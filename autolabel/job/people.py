@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from autolabel.consolidation.redundancy import first_answers
 from autolabel.errors import AnswerError
 from autolabel.job.clock import iso, parse
+from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.manifest.output import iso_micro
+from autolabel.tasks.base import AdaptiveTask
 from autolabel.workforce.base import Answer, HumanTask
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from autolabel.job.run import Run
+    from autolabel.job.steps import StepRecord
     from autolabel.job.store import JobStore
     from autolabel.report.data import Purpose
     from autolabel.selection.batch import Batch
@@ -50,7 +54,8 @@ class Submitted:
 def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> list[int]:
     """Have people label the objects that `choose` names; return those that got a label.
 
-    Two steps: publishing the batch, and consolidating it once everybody answered. Between them the walk ends with
+    Two steps: publishing the batch, and consolidating it once everybody answered; with adaptive redundancy steps
+    between them that ask more people about some objects. Where people have to answer first the walk ends with
     `WaitingForPeople`. An empty choice asks nobody.
     """
     run.check_stop()
@@ -60,17 +65,29 @@ def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> l
         return []
     run.batches += 1
     batch = run.batches
-    label_step = f"{name}.labels"
-    if not run.steps.known(label_step) and not _is_complete(run, batch):
-        raise WaitingForPeople
-    labeled = run.steps.run(label_step, lambda: _consolidate(run, batch))
+    for turn in range(1, run.request.workers_per_object - _first_slots(run) + 1):
+        asked = _after_answers(run, batch, f"{name}.more-{turn}", lambda: _ask_more(run, batch))
+        if not asked.result["objects"]:
+            break
+    labeled = _after_answers(run, batch, f"{name}.labels", lambda: _consolidate(run, batch))
     found: list[int] = labeled.result["labeled"]
     return found
 
 
+def _after_answers(run: Run, batch: int, step: str, work: Callable[[], StepOutput]) -> StepRecord:
+    """Do a step that needs every answer of a batch that was asked for."""
+    if not run.steps.known(step) and not _is_complete(run, batch):
+        raise WaitingForPeople
+    return run.steps.run(step, work)
+
+
+def _first_slots(run: Run) -> int:
+    return first_answers(run.request.workers_per_object, run.settings.redundancy)
+
+
 def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     numbers = chosen.objects.tolist()
-    slots = run.request.workers_per_object
+    slots = _first_slots(run)
     batch = run.batches + 1
     at = iso(run.clock.now())
 
@@ -85,10 +102,49 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     return StepOutput(result, rows=rows if numbers else None)
 
 
+def _ask_more(run: Run, batch: int) -> StepOutput:
+    """Ask one more person about the objects whose label is not sure enough for the price of an answer.
+
+    An object that nobody has answered yet is always worth another answer; none gets more than
+    NumberOfHumanWorkersPerDataObject, and none is asked again once its availability time is over.
+    """
+    if not isinstance(run.task, AdaptiveTask):
+        msg = f"{run.task.kind} cannot say which objects are worth another answer"
+        raise TypeError(msg)
+    most = run.request.workers_per_object
+    left = {
+        row["object"]: most - row["slots"]
+        for row in run.store.rows("SELECT object, slots FROM task WHERE batch = ? AND slots < ?", batch, most)
+    }
+    answers = answers_so_far(run.store, run, batch)
+    answered = {number for number, _, _ in answers}
+    price, error_value = run.settings.answer_and_error(run.prices.answer / MICRO)
+    chosen = sorted(left.keys() - answered) + run.task.worth_asking(
+        answers, left={number: left[number] for number in left.keys() & answered}, price=price, error_value=error_value
+    )
+    if _is_over(run, batch):
+        chosen = []
+    at = iso(run.clock.now())
+
+    def rows(connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "UPDATE task SET slots = slots + 1, free = free + 1 WHERE object = ?", [(number,) for number in chosen]
+        )
+        add_event(connection, at, "answers-wanted", batch=batch, objects=len(chosen))
+
+    return StepOutput({"objects": sorted(chosen)}, rows=rows if chosen else None)
+
+
 def _is_complete(run: Run, batch: int) -> bool:
     """Every slot of the batch is answered or declined, or its availability time is over."""
-    row = run.store.one("SELECT MIN(published) AS published, SUM(free) AS free FROM task WHERE batch = ?", batch)
-    if row is None or row["published"] is None or row["free"] == 0:
+    row = run.store.one("SELECT SUM(free) AS free FROM task WHERE batch = ?", batch)
+    return row is None or not row["free"] or _is_over(run, batch)
+
+
+def _is_over(run: Run, batch: int) -> bool:
+    """The batch's availability time is over."""
+    row = run.store.one("SELECT MIN(published) AS published FROM task WHERE batch = ?", batch)
+    if row is None or row["published"] is None:
         return True
     lifetime = timedelta(seconds=run.request.task_availability_seconds)
     return run.clock.now() >= parse(row["published"]) + lifetime

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autolabel.consolidation.classes import Consolidation
+from autolabel.consolidation.redundancy import Redundancy
 from autolabel.errors import SettingsError
 from autolabel.quality.certificate import Contract, Quality
 from autolabel.quality.planner import Prices
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 TAG_PREFIX = "autolabel:"
 MICRO = 1_000_000
+ANSWERS_AN_ERROR = 40.0
+"""Answers that avoiding a wrong label is worth, unless dollars say otherwise."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +45,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Objects people label between two trainings; ``None`` chooses, never above MaxConcurrentTaskCount."""
     selection: str = "margin-diverse"
     """Strategy that chooses whom people label next; see `autolabel.selection.strategies`."""
+    redundancy: Redundancy = Redundancy.FIXED
+    """``fixed`` asks NumberOfHumanWorkersPerDataObject people about each object, ``adaptive`` two of them and one more
+    while that is worth its price."""
+    error_value: float | None = None
+    """Dollars that a wrong label costs, for adaptive redundancy; ``None``: 40 answers."""
+    consolidation: Consolidation = Consolidation.DAWID_SKENE
+    """How several answers become one label: ``dawid-skene``, ``ground-truth`` (AWS's variant) or ``majority``."""
     workforce: str | None = None
     """``simulated:TRUTH`` or ``files:FOLDER``; remembered for `resume`."""
     answer_price: float | None = None
@@ -75,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ("object_fee", self.object_fee),
             ("machine_price", self.machine_price),
             ("compute_price", self.compute_price),
+            ("error_value", self.error_value),
         ):
             if value is not None and not 0 <= value < MICRO:
                 raise SettingsError(f"found {name} = {value}; expected dollars from 0 up")
@@ -95,6 +107,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def quality(self) -> Quality:
         """The promise asked for."""
         return Quality(self.error, self.confidence, self.contract)
+
+    def answer_and_error(self, answer_price: float) -> tuple[float, float]:
+        """Weigh an answer against an error, in one money: dollars, or answers where no dollars are given."""
+        return (1.0, ANSWERS_AN_ERROR) if self.error_value is None else (answer_price, self.error_value)
 
 
 class PriceList(msgspec.Struct, frozen=True):

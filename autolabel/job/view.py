@@ -67,6 +67,21 @@ def cost_of(run: Run) -> Cost:
     )
 
 
+def answers_of_job(run: Run) -> dict[str, int]:
+    """Answers that people were asked for, by what became of them.
+
+    ``asked`` counts every answer given and every task declined; ``saved`` what fixed redundancy would have asked for
+    beside them; ``repeated`` those of second panels, which are not in ``saved``.
+    """
+    row = run.store.one("SELECT COUNT(*) AS asked, COALESCE(SUM(panel = 2), 0) AS repeated FROM answer")
+    task = run.store.one(
+        "SELECT COALESCE(SUM(? - slots + again_slots), 0) AS n FROM task", run.request.workers_per_object
+    )
+    if row is None or task is None:
+        return {"asked": 0, "saved": 0, "repeated": 0}
+    return {"asked": row["asked"], "saved": task["n"], "repeated": row["repeated"]}
+
+
 def summary(run: Run) -> dict[str, Any]:
     """Return the document that a verb prints with ``--json``."""
     look = stored_look(run)
@@ -78,6 +93,7 @@ def summary(run: Run) -> dict[str, Any]:
         "failure_reason": run.store.fact("failure_reason") or "",
         "counters": count(states).to_document(),
         "human_labels": human_labels(run),
+        "answers": answers_of_job(run),
         "certificate": certificate.result if certificate else None,
         "cost": cost_of(run).to_json(),
         "output": str(run.folder.output_manifest),

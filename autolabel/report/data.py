@@ -20,6 +20,8 @@ class Purpose(StrEnum):
     """Why people were asked for labels in a round."""
 
     TRAIN = "train"
+    GOLD = "gold"
+    """Objects whose truth the operator knows."""
     AUDIT = "audit"
     REST = "rest"
     """Objects that the certificate left to people."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,4 +75,25 @@ class Task(Protocol):
 
     def loss(self, predicted: Sequence[Label], reference: Sequence[Label]) -> NDArray[np.float64]:
         """Loss of each pair in [0, 1], shape ``(n,)``; 0 or 1 for classes."""
+        ...
+
+
+@runtime_checkable
+class AdaptiveTask(Protocol):
+    """A task type that can say which objects are worth another answer: what adaptive redundancy needs."""
+
+    def worth_asking(
+        self, answers: Sequence[tuple[int, str, Label]], *, left: Mapping[int, int], price: float, error_value: float
+    ) -> list[int]:
+        """Return the objects for which one more answer is worth its price.
+
+        Parameters
+        ----------
+        answers
+            ``(object, worker, label)``; all of them may inform what is believed of the workers.
+        left
+            Objects to decide about, each answered at least once, and how many answers each may still get.
+        price, error_value
+            Price of an answer and of a wrong label, in the same money.
+        """
         ...

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.api.kinds import TaskKind
-from autolabel.consolidation.classes import consolidate_classes
+from autolabel.consolidation.classes import AnswerSheet, Consolidation, consolidate_classes
+from autolabel.consolidation.redundancy import worth_asking
 from autolabel.errors import AnswerError, InvalidRequestError, ObjectError
 from autolabel.tasks.base import Consolidated
 
@@ -26,7 +27,7 @@ _SAME_CATEGORIES = "use the label categories, in their order, that the line was 
 
 
 class Classification:
-    """Image or text classification over fixed categories; implements `Task`.
+    """Image or text classification over fixed categories; implements `Task` and `AdaptiveTask`.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class Classification:
         `TaskKind.IMAGE_CLASSIFICATION` or `TaskKind.TEXT_CLASSIFICATION`.
     categories
         At least two different names; a label is an index into them.
+    consolidation
+        How several answers become one label.
 
     Raises
     ------
@@ -41,8 +44,15 @@ class Classification:
         Fewer than two categories, or one of them twice.
     """
 
-    def __init__(self, kind: TaskKind, categories: Sequence[str]) -> None:
+    def __init__(
+        self,
+        kind: TaskKind,
+        categories: Sequence[str],
+        *,
+        consolidation: Consolidation = Consolidation.DAWID_SKENE,
+    ) -> None:
         self.kind = kind
+        self.consolidation = consolidation
         self.categories = tuple(categories)
         self._label_of = {name: label for label, name in enumerate(self.categories)}
         self._element = ELEMENTS[kind]
@@ -176,13 +186,8 @@ class Classification:
         ValueError
             One of `objects` has no answer, or an answer's label is no class.
         """
-        numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
-        result = consolidate_classes(
-            np.array(numbers, np.int64),
-            np.array(workers, str),
-            np.array(labels, np.int64),
-            classes=len(self.categories),
-        )
+        numbers, workers, labels = _columns(answers)
+        result = consolidate_classes(numbers, workers, labels, classes=len(self.categories), method=self.consolidation)
         row = dict(zip(result.objects.tolist(), range(len(result.objects)), strict=True))
         missing = [number for number in objects if number not in row]
         if missing:
@@ -191,6 +196,34 @@ class Classification:
             number: Consolidated(int(result.labels[row[number]]), float(result.confidence[row[number]]))
             for number in objects
         }
+
+    def worth_asking(
+        self, answers: Sequence[tuple[int, str, int]], *, left: Mapping[int, int], price: float, error_value: float
+    ) -> list[int]:
+        """Say which objects of `left` are worth another answer, as `autolabel.consolidation.redundancy` decides.
+
+        Raises
+        ------
+        ValueError
+            One of the objects has no answer.
+        """
+        if not left:
+            return []
+        sheet = AnswerSheet.of(*_columns(answers), classes=len(self.categories))
+        numbers = np.asarray(sorted(left), np.int64)
+        places = np.searchsorted(sheet.objects, numbers)
+        if (places == len(sheet.objects)).any() or (sheet.objects[places] != numbers).any():
+            raise ValueError("an object without an answer cannot be judged by its answers")
+        found = sheet.posterior(self.consolidation)
+        worth = worth_asking(
+            found.posterior[places],
+            found.confusion,
+            np.asarray([left[number] for number in numbers.tolist()]),
+            price=price,
+            error_value=error_value,
+        )
+        chosen: list[int] = numbers[worth].tolist()
+        return chosen
 
     def loss(self, predicted: Sequence[int], reference: Sequence[int]) -> NDArray[np.float64]:
         """1 where the classes differ, else 0; shape ``(n,)``."""
@@ -232,6 +265,14 @@ class Classification:
         few = ", ".join(repr(name) for name in self.categories[:5])
         more = len(self.categories) - 5
         return f"{few} and {more} more" if more > 0 else few
+
+
+def _columns(
+    answers: Sequence[tuple[int, str, int]],
+) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.int64]]:
+    """Objects, workers and labels of answers, shape ``(A,)`` each."""
+    numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
+    return np.array(numbers, np.int64), np.array(workers, str), np.array(labels, np.int64)
 
 
 def _shown(value: object) -> str:
