@@ -69,6 +69,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--error-value", type=float, help="dollars a wrong label costs, for adaptive (default: 40 answers)"
     )
     group.add_argument("--consolidation", help="dawid-skene (default), ground-truth (AWS's variant) or majority")
+    votes = "give the model a vote where people disagree, never in audits"
+    group.add_argument("--model-prior", action="store_true", default=None, help=votes)
+    group.add_argument("--gold", help="manifest lines with their true label: measures how often people are wrong")
+    group.add_argument("--repeats", type=float, help="share of people's labels that a second panel checks (default: 0)")
     group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
     group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
     group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")

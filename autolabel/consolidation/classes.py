@@ -11,8 +11,11 @@ import numpy as np
 from autolabel.consolidation.dawid_skene import dawid_skene
 from autolabel.consolidation.ground_truth import ground_truth_em
 from autolabel.consolidation.majority import majority
+from autolabel.consolidation.table import LEAST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from autolabel.consolidation.table import Posterior
@@ -54,11 +57,13 @@ def consolidate_classes(
     *,
     classes: int,
     method: Consolidation = Consolidation.DAWID_SKENE,
+    prior: Mapping[int, NDArray[np.floating]] | None = None,
 ) -> ConsolidatedClasses:
     """Give every answered object one class: a single worker's own, else the most probable one by `method`.
 
     Equal posteriors fall to the first class. Of several answers of one worker to one object the first counts;
     apart from that, neither the order of the answers nor the numbers of objects and workers change a label.
+    An object with a prior gets one of the classes that its workers named: a prior decides between people, not for them.
 
     Parameters
     ----------
@@ -66,18 +71,23 @@ def consolidate_classes(
         One entry an answer, shape ``(A,)``: any object number, any worker name or number, class in 0..C-1.
     classes
         C, at least 2.
+    prior
+        What is believed of some objects before their answers, by object number, shape ``(C,)`` each; only with
+        `Consolidation.DAWID_SKENE`.
 
     Raises
     ------
     ValueError
-        A label is no class, or the arrays differ in length.
+        A label is no class, the arrays differ in length, or `method` takes no prior.
     """
     sheet = AnswerSheet.of(objects, workers, labels, classes=classes)
     label = sheet.labels[np.flatnonzero(np.diff(sheet.rows, prepend=-1))].astype(np.intp)
     confidence = np.zeros(len(sheet.objects))
     several = sheet.answers_each > 1
     if several.any():
-        posterior = sheet.posterior(method).posterior
+        posterior = sheet.posterior(method, prior).posterior
+        if prior:
+            posterior = sheet.named(posterior, prior)
         best = posterior.max(axis=1)
         label = np.where(several, (posterior >= best[:, None] - SAME_PROBABILITY).argmax(axis=1), label)
         confidence = np.where(several, np.minimum(best, CONFIDENCE_CAP), 0.0)
@@ -118,8 +128,28 @@ class AnswerSheet:
         """Number of answers of each object, shape ``(N,)``."""
         return np.bincount(self.rows, minlength=len(self.objects))
 
-    def posterior(self, method: Consolidation) -> Posterior:
-        """Estimate classes and workers by `method`; `ValueError` without any answer."""
+    def named(self, posterior: NDArray[np.float64], prior: Mapping[int, NDArray[np.floating]]) -> NDArray[np.float64]:
+        """Leave the objects of `prior` only the classes that somebody named, shape ``(N, C)``, rows sum to 1."""
+        kept = np.ones(posterior.shape, np.bool_)
+        kept[self._places(prior)] = False
+        kept[self.rows, self.labels] = True
+        left: NDArray[np.float64] = np.where(kept, np.maximum(posterior, LEAST), 0.0)
+        left /= left.sum(axis=1, keepdims=True)
+        return left
+
+    def _places(self, prior: Mapping[int, NDArray[np.floating]]) -> NDArray[np.intp]:
+        """Places of the objects that have a prior and an answer."""
+        return np.flatnonzero(np.isin(self.objects, np.fromiter(prior, np.int64, len(prior))))
+
+    def posterior(self, method: Consolidation, prior: Mapping[int, NDArray[np.floating]] | None = None) -> Posterior:
+        """Estimate classes and workers by `method`; `ValueError` without any answer, or for a prior it cannot take."""
+        if prior:
+            if method is not Consolidation.DAWID_SKENE:
+                raise ValueError(f"{method} takes no prior; only {Consolidation.DAWID_SKENE} does")
+            rows = np.zeros((len(self.objects), self.classes))
+            for place in self._places(prior).tolist():
+                rows[place] = prior[int(self.objects[place])]
+            return dawid_skene(self.rows, self.workers, self.labels, classes=self.classes, prior=rows)
         if method is Consolidation.GROUND_TRUTH:
             return ground_truth_em(self.rows, self.workers, self.labels, classes=self.classes)
         if method is Consolidation.MAJORITY:

@@ -16,6 +16,7 @@ from autolabel.job.look import Look, stored_look
 from autolabel.job.output import write_batch_files, write_output
 from autolabel.job.people import withdraw_open_tasks
 from autolabel.job.pool import State, count
+from autolabel.job.reference import reference_facts
 from autolabel.job.rounds import Round, round_name, training_set
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import set_fact
@@ -62,7 +63,7 @@ def finish_stopped(run: Run) -> None:
     run.steps.skip_to("stop")
     run.steps.run("stop", lambda: withdraw_open_tasks(run))
     look = stored_look(run)
-    row = run.store.one("SELECT COALESCE(MAX(batch), 0) AS n FROM task")
+    row = run.store.one("SELECT COALESCE(MAX(COALESCE(again, batch)), 0) AS n FROM task")
     run.batches = row["n"] if row else 0
     run.published = run.steps.count_before("files-", "stop")
     publish_batch(run, look)
@@ -135,12 +136,14 @@ def certify(run: Run, look: Look | None, *, stopped: bool) -> Certificate:
     }
     if look is None:
         reason = "the job was stopped before an audit" if stopped else "automated labeling was not asked for"
+        facts["reference"] = reference_facts(run, states, 0)
         return Certificate(
             **facts, granted=not stopped, reason=reason, promised_labels=0, remainder=0, audited=0,
             allowed_audit_errors=None, audit_errors=0, stop_rank=0, wrong_at_most=0, model_sha256="", scores_sha256="",
         )  # fmt: skip
     design, walked, freeze = look.design, look.walk.result, look.freeze.result
     wrong_at_most = min(design.limit - 1, machine)
+    facts["reference"] = reference_facts(run, states, wrong_at_most)
     broken = wrong_at_most >= wrong_labels_that_break(quality.error, people + machine)
     reason = walked["reason"]
     if broken:

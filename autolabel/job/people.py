@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from autolabel.consolidation.redundancy import first_answers
 from autolabel.errors import AnswerError
+from autolabel.job.belief import belief_arrays, belief_of
 from autolabel.job.clock import iso, parse
 from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.manifest.output import iso_micro
-from autolabel.tasks.base import AdaptiveTask
+from autolabel.tasks.base import CrowdTask
 from autolabel.workforce.base import Answer, HumanTask
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from autolabel.job.run import Run
     from autolabel.job.steps import StepRecord
@@ -65,13 +66,29 @@ def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> l
         return []
     run.batches += 1
     batch = run.batches
-    for turn in range(1, run.request.workers_per_object - _first_slots(run) + 1):
-        asked = _after_answers(run, batch, f"{name}.more-{turn}", lambda: _ask_more(run, batch))
-        if not asked.result["objects"]:
-            break
-    labeled = _after_answers(run, batch, f"{name}.labels", lambda: _consolidate(run, batch))
+    labeled = collect(
+        run, name, batch, lambda: answers_so_far(run.store, run, batch), lambda: _consolidate(run, batch, name=name)
+    )
     found: list[int] = labeled.result["labeled"]
     return found
+
+
+def collect(
+    run: Run,
+    name: str,
+    batch: int,
+    answers: Callable[[], Sequence[tuple[int, str, Any]]],
+    consolidate: Callable[[], StepOutput],
+) -> StepRecord:
+    """Have a published batch answered, by more people where redundancy is adaptive, and consolidate it.
+
+    `answers` gives what is known so far, the batch's own answers under its objects' numbers.
+    """
+    for turn in range(1, run.request.workers_per_object - first_slots(run) + 1):
+        asked = _after_answers(run, batch, f"{name}.more-{turn}", lambda: _ask_more(run, name, batch, answers()))
+        if not asked.result["objects"]:
+            break
+    return _after_answers(run, batch, f"{name}.labels", consolidate)
 
 
 def _after_answers(run: Run, batch: int, step: str, work: Callable[[], StepOutput]) -> StepRecord:
@@ -81,13 +98,14 @@ def _after_answers(run: Run, batch: int, step: str, work: Callable[[], StepOutpu
     return run.steps.run(step, work)
 
 
-def _first_slots(run: Run) -> int:
+def first_slots(run: Run) -> int:
+    """Answers that each object is first asked for."""
     return first_answers(run.request.workers_per_object, run.settings.redundancy)
 
 
 def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     numbers = chosen.objects.tolist()
-    slots = _first_slots(run)
+    slots = first_slots(run)
     batch = run.batches + 1
     at = iso(run.clock.now())
 
@@ -102,25 +120,31 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     return StepOutput(result, rows=rows if numbers else None)
 
 
-def _ask_more(run: Run, batch: int) -> StepOutput:
+def _ask_more(run: Run, name: str, batch: int, answers: Sequence[tuple[int, str, Any]]) -> StepOutput:
     """Ask one more person about the objects whose label is not sure enough for the price of an answer.
 
     An object that nobody has answered yet is always worth another answer; none gets more than
     NumberOfHumanWorkersPerDataObject, and none is asked again once its availability time is over.
     """
-    if not isinstance(run.task, AdaptiveTask):
+    if not isinstance(run.task, CrowdTask):
         msg = f"{run.task.kind} cannot say which objects are worth another answer"
         raise TypeError(msg)
     most = run.request.workers_per_object
     left = {
-        row["object"]: most - row["slots"]
-        for row in run.store.rows("SELECT object, slots FROM task WHERE batch = ? AND slots < ?", batch, most)
+        row["object"]: most - row["asked"]
+        for row in run.store.rows(
+            "SELECT object, IIF(again IS NULL, slots, again_slots) AS asked FROM task"
+            " WHERE COALESCE(again, batch) = ? AND asked < ?",
+            batch,
+            most,
+        )
     }
-    answers = answers_so_far(run.store, run, batch)
     answered = {number for number, _, _ in answers}
     price, error_value = run.settings.answer_and_error(run.prices.answer / MICRO)
+    undecided = {number: left[number] for number in sorted(left.keys() & answered)}
+    belief = belief_of(run, name, list(undecided))
     chosen = sorted(left.keys() - answered) + run.task.worth_asking(
-        answers, left={number: left[number] for number in left.keys() & answered}, price=price, error_value=error_value
+        answers, left=undecided, price=price, error_value=error_value, belief=belief
     )
     if _is_over(run, batch):
         chosen = []
@@ -128,7 +152,9 @@ def _ask_more(run: Run, batch: int) -> StepOutput:
 
     def rows(connection: sqlite3.Connection) -> None:
         connection.executemany(
-            "UPDATE task SET slots = slots + 1, free = free + 1 WHERE object = ?", [(number,) for number in chosen]
+            "UPDATE task SET slots = slots + 1, free = free + 1, again_slots = again_slots + (again IS NOT NULL)"
+            " WHERE object = ?",
+            [(number,) for number in chosen],
         )
         add_event(connection, at, "answers-wanted", batch=batch, objects=len(chosen))
 
@@ -137,13 +163,13 @@ def _ask_more(run: Run, batch: int) -> StepOutput:
 
 def _is_complete(run: Run, batch: int) -> bool:
     """Every slot of the batch is answered or declined, or its availability time is over."""
-    row = run.store.one("SELECT SUM(free) AS free FROM task WHERE batch = ?", batch)
+    row = run.store.one("SELECT SUM(free) AS free FROM task WHERE COALESCE(again, batch) = ?", batch)
     return row is None or not row["free"] or _is_over(run, batch)
 
 
 def _is_over(run: Run, batch: int) -> bool:
     """The batch's availability time is over."""
-    row = run.store.one("SELECT MIN(published) AS published FROM task WHERE batch = ?", batch)
+    row = run.store.one("SELECT MIN(published) AS published FROM task WHERE COALESCE(again, batch) = ?", batch)
     if row is None or row["published"] is None:
         return True
     lifetime = timedelta(seconds=run.request.task_availability_seconds)
@@ -160,9 +186,9 @@ def open_tasks(run: Run) -> list[HumanTask]:
     return [
         HumanTask(
             object=row["object"],
-            batch=row["batch"],
+            batch=row["again"] or row["batch"],
             input=run.task.task_input(run.manifest.source(row["object"])),
-            workers=row["slots"],
+            workers=len(answered.get(row["object"], ())) + row["free"],
             answered_by=tuple(sorted(answered.get(row["object"], ()))),
         )
         for row in run.store.rows("SELECT * FROM task WHERE closed IS NULL AND free > 0 ORDER BY object")
@@ -206,10 +232,11 @@ def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: 
     if answer.content is not None:
         run.task.label_from_answer(answer.content)  # raises AnswerError
     connection.execute(
-        "INSERT INTO answer (object, worker, content, submitted, seconds, extra) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO answer (object, worker, panel, content, submitted, seconds, extra) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             answer.object,
             answer.worker,
+            1 if task["again"] is None else 2,
             content,
             answer.submitted or at,
             answer.seconds,
@@ -225,14 +252,24 @@ def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: 
     return True
 
 
-def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
-    """Turn a batch's answers into labels; objects without any answer fail as Ground Truth says it, unless `stopped`."""
+def _consolidate(run: Run, batch: int, *, name: str = "", stopped: bool = False) -> StepOutput:
+    """Turn a batch's answers into labels; objects without any answer fail as Ground Truth says it, unless `stopped`.
+
+    Where the model has a vote, the batch's labels are made with it, and what people alone would have said is kept
+    beside those that it changed.
+    """
     asked = [row["object"] for row in run.store.rows("SELECT object FROM task WHERE batch = ? ORDER BY object", batch)]
     answers = answers_so_far(run.store, run, batch)
     answered = {number for number, _, _ in answers}
     labeled = [number for number in asked if number in answered]
     failed = [number for number in asked if number not in answered and not stopped]
-    consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    alone = consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    belief = belief_of(run, name, labeled)
+    if belief and isinstance(run.task, CrowdTask):
+        consolidated = alone | run.task.consolidate_with(answers, objects=list(belief), belief=belief)
+    tipped = {
+        str(number): alone[number].label for number in labeled if alone[number].label != consolidated[number].label
+    }
     now = run.clock.now()
     at, created = iso(now), iso_micro(now)
 
@@ -256,15 +293,19 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
         add_event(connection, at, "batch-labeled", batch=batch, labeled=len(labeled), failed=len(failed))
 
     labels = {str(number): consolidated[number].label for number in labeled}
-    return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
+    result = {"batch": batch, "labeled": labeled, "failed": failed, "labels": labels, "tipped": tipped}
+    return StepOutput(result, belief_arrays(belief), rows)
 
 
 def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:
-    """Every answer that is not a decline up to a batch, as ``(object, worker, label)``, in a fixed order."""
+    """Every answer that is not a decline up to a batch, as ``(object, worker, label)``, in a fixed order.
+
+    Answers of second panels are not among them: they measure labels and make none.
+    """
     return [
         (row["object"], row["worker"], run.task.label_from_answer(json.loads(row["content"])))
         for row in store.stream(
-            "SELECT object, worker, content FROM answer WHERE content IS NOT NULL"
+            "SELECT object, worker, content FROM answer WHERE content IS NOT NULL AND panel = 1"
             " AND object IN (SELECT object FROM task WHERE batch <= ?) ORDER BY object, worker",
             batch,
         )
@@ -275,7 +316,8 @@ def answers_of(store: JobStore, batch: int) -> dict[int, list[Answer]]:
     """Return a batch's answers by object, declines included."""
     found: dict[int, list[Answer]] = {}
     for row in store.stream(
-        "SELECT answer.* FROM answer JOIN task USING (object) WHERE batch = ? ORDER BY object, submitted, worker",
+        "SELECT answer.* FROM answer JOIN task USING (object) WHERE IIF(panel = 1, batch, again) = ?"
+        " ORDER BY object, submitted, worker",
         batch,
     ):
         content = None if row["content"] is None else json.loads(row["content"])
@@ -293,8 +335,20 @@ def answers_of(store: JobStore, batch: int) -> dict[int, list[Answer]]:
 
 
 def withdraw_open_tasks(run: Run) -> StepOutput:
-    """Close the open batch because the job stops: objects with answers get labels, the others stay as they were."""
-    row = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE closed IS NULL")
+    """Close the open batch because the job stops: objects with answers get labels, the others stay as they were.
+
+    An open second panel is closed without a word: what it would have measured is not measured.
+    """
+    nothing: dict[str, Any] = {"labeled": [], "failed": [], "labels": {}}
+    row = run.store.one("SELECT MAX(batch) AS batch, MAX(again) AS again FROM task WHERE closed IS NULL")
     if row is None or row["batch"] is None:
-        return StepOutput({"labeled": [], "failed": [], "labels": {}})
-    return _consolidate(run, row["batch"], stopped=True)
+        return StepOutput(nothing)
+    if row["again"] is None:
+        return _consolidate(run, row["batch"], stopped=True)
+    at = iso(run.clock.now())
+    return StepOutput(nothing, rows=lambda connection: close_again(connection, row["again"], at))
+
+
+def close_again(connection: sqlite3.Connection, batch: int, at: str) -> None:
+    """Close the second panels of a batch."""
+    connection.execute("UPDATE task SET closed = ? WHERE again = ?", (at, batch))

@@ -17,12 +17,17 @@ import msgspec
 import numpy as np
 
 from autolabel.errors import AnswerError, JobCorruptError, ObjectError, VerificationError
+from autolabel.job.belief import belief_from
 from autolabel.job.finish import certify
 from autolabel.job.look import score_lines, stored_look
 from autolabel.job.people import answers_so_far
+from autolabel.job.reference import gold_findings, repeat_findings, tipped_labels
+from autolabel.job.repeats import second_labels
 from autolabel.manifest.carried import METADATA
 from autolabel.quality.audit import draw_audit, order_by_confidence, walk
 from autolabel.quality.certificate import AuditDesign, Certificate
+from autolabel.report.data import Purpose
+from autolabel.tasks.base import CrowdTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +69,8 @@ def verify(run: Run) -> Verified:
         ("the scores file is the frozen one", _scores_file),
         ("the output manifest says what the job says, line by line", _manifest),
         ("the worker-response files hold the answers that were paid", _responses),
+        ("the model's vote decided training labels only, and as its stored beliefs say", _votes),
+        ("what measured people's own errors follows from gold and second panels", _reference),
     ):
         found = _collect(check, run)
         findings += found
@@ -98,6 +105,7 @@ def _steps(run: Run) -> Iterator[str]:
 
 def _labels(run: Run) -> Iterator[str]:
     batches = run.store.rows("SELECT DISTINCT batch FROM label WHERE source = 'people' ORDER BY batch")
+    alone = tipped_labels(run)
     for row in batches:
         batch = row["batch"]
         stored = {
@@ -110,7 +118,7 @@ def _labels(run: Run) -> Iterator[str]:
             yield f"object {number}: has a label by people, but no answer"
         derived = run.task.consolidate(answers, objects=sorted(set(stored) & answered))
         for number, found in derived.items():
-            if found.label != stored[number]:
+            if found.label != alone.get(number, stored[number]):
                 yield f"object {number}: the stored label is {stored[number]!r}, the answers give {found.label!r}"
 
 
@@ -287,7 +295,8 @@ def _responses(run: Run) -> Iterator[str]:
     stored = {
         (row["object"], row["worker"]): json.loads(row["content"])
         for row in run.store.stream(
-            "SELECT answer.*, task.batch FROM answer JOIN task USING (object) WHERE content IS NOT NULL"
+            "SELECT answer.*, IIF(panel = 1, task.batch, task.again) AS batch FROM answer JOIN task USING (object)"
+            " WHERE content IS NOT NULL"
         )
         if f"files-{row['batch']:03d}" in published
     }
@@ -296,6 +305,29 @@ def _responses(run: Run) -> Iterator[str]:
     for key in sorted(set(stored) & set(on_disk)):
         if stored[key] != on_disk[key]:
             yield f"object {key[0]}: the answer of {key[1]} differs between the database and its file"
+
+
+def _votes(run: Run) -> Iterator[str]:
+    """Consolidate again what the model had a vote in, with the belief that was stored."""
+    for row in run.store.rows("SELECT name FROM step WHERE name LIKE '%.labels' AND arrays IS NOT NULL"):
+        step = run.steps.stored(row["name"])
+        if step is None or not isinstance(run.task, CrowdTask):
+            continue
+        belief = belief_from(step.arrays())
+        asked = run.store.rows("SELECT DISTINCT purpose FROM task WHERE batch = ?", step.result["batch"])
+        if [task["purpose"] for task in asked] != [Purpose.TRAIN.value]:
+            yield f"step {row['name']!r}: the model had a vote in labels that people are asked to give alone"
+        answers = answers_so_far(run.store, run, step.result["batch"])
+        derived = run.task.consolidate_with(answers, objects=list(belief), belief=belief)
+        for number, found in derived.items():
+            label = run.store.one("SELECT label FROM label WHERE object = ?", number)
+            if label is None or json.loads(label["label"]) != found.label:
+                yield f"object {number}: the stored label is not what people and the model's vote give, {found.label!r}"
+
+
+def _reference(run: Run) -> Iterator[str]:
+    yield from gold_findings(run)
+    yield from repeat_findings(run, second_labels)
 
 
 def _short(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from autolabel.errors import ObjectError, StorageError
 from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
+from autolabel.job.gold import gold_of
 from autolabel.job.look import audit_outcome, machine_labels_of, stored_look
 from autolabel.job.pool import State, count
 from autolabel.job.settings import MICRO
 from autolabel.report.data import (
+    AgreementRow,
     BoundaryItem,
     CostRow,
     CostTable,
@@ -28,7 +31,9 @@ from autolabel.report.data import (
     Purpose,
     ReportData,
     RoundRow,
+    WorkerRow,
 )
+from autolabel.tasks.base import CrowdTask
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 
     from autolabel.job.look import Look
     from autolabel.job.run import Run
+    from autolabel.tasks.base import Crowd
 
 BINS = 10
 BOUNDARY = 12
@@ -47,14 +53,16 @@ TEXT_SHOWN = 400
 
 
 def human_labels(run: Run) -> dict[str, int]:
-    """Labels by people, by what they were asked for; ``chained`` came with the manifest."""
-    found = {"train": 0, "audit": 0, "rest": 0, "chained": 0}
-    for row in run.store.rows(
-        "SELECT COALESCE(task.purpose, 'chained') AS purpose, COUNT(*) AS n FROM label LEFT JOIN task USING (object)"
-        " WHERE source != 'chained-machine' GROUP BY 1"
-    ):
-        found[row["purpose"]] = row["n"]
-    return found
+    """Labels by people, by what they were asked for; ``chained`` came with the manifest, ``gold`` is there if any."""
+    counted = {
+        row["purpose"]: row["n"]
+        for row in run.store.rows(
+            "SELECT COALESCE(task.purpose, 'chained') AS purpose, COUNT(*) AS n"
+            " FROM label LEFT JOIN task USING (object) WHERE source != 'chained-machine' GROUP BY 1"
+        )
+    }
+    purposes = ("train", *(("gold",) if "gold" in counted else ()), "audit", "rest", "chained")
+    return {purpose: counted.get(purpose, 0) for purpose in purposes}
 
 
 def cost_of(run: Run) -> Cost:
@@ -154,6 +162,7 @@ def report_data(run: Run) -> ReportData:
     certificate = run.steps.stored("certificate")
     finished = run.store.fact("finished")
     cost = cost_of(run)
+    workers, agreement = _people(run)
     return ReportData(
         name=run.request.name,
         arn=run.request.job_arn,
@@ -166,7 +175,10 @@ def report_data(run: Run) -> ReportData:
         categories=run.task.categories,
         counters=count(states).to_document(),
         human_labels=human_labels(run),
+        answers_saved=answers_of_job(run)["saved"],
         certificate=certificate.result if certificate else None,
+        workers=workers,
+        agreement=agreement,
         rounds=tuple(_round_rows(run)),
         cost=_cost_table(run, cost),
         forecast_before=_outcome_before(run),
@@ -178,6 +190,44 @@ def report_data(run: Run) -> ReportData:
         files=_files(run),
         **(_look_views(run, look) if look is not None else {}),
     )
+
+
+def crowd_of(run: Run) -> Crowd | None:
+    """Judge the people by all their answers, second panels' too; ``None`` before any, or where the task type cannot."""
+    answers = [
+        (row["object"], row["worker"], run.task.label_from_answer(json.loads(row["content"])))
+        for row in run.store.stream("SELECT * FROM answer WHERE content IS NOT NULL ORDER BY object, worker")
+    ]
+    if not answers or not isinstance(run.task, CrowdTask):
+        return None
+    return run.task.crowd(answers, known=gold_of(run.folder))
+
+
+def _people(run: Run) -> tuple[tuple[WorkerRow, ...], AgreementRow | None]:
+    """One row a worker, the most answers first, and how far they agree."""
+    crowd = crowd_of(run)
+    if crowd is None:
+        return (), None
+    declined, seconds = Counter[str](), dict[str, list[float]]()
+    for row in run.store.stream("SELECT worker, seconds, content IS NULL AS declined FROM answer"):
+        declined[row["worker"]] += row["declined"]
+        if row["seconds"] is not None and not row["declined"]:
+            seconds.setdefault(row["worker"], []).append(row["seconds"])
+    rows = [
+        WorkerRow(
+            worker=each.worker,
+            answers=each.answers,
+            declined=declined[each.worker],
+            seconds=float(np.median(seconds[each.worker])) if each.worker in seconds else None,
+            accuracy=each.accuracy,
+            agreed=each.agreed / each.compared if each.compared else None,
+            gold=each.gold,
+            gold_right=each.gold_right,
+        )
+        for each in crowd.workers
+    ]
+    agreement = AgreementRow(crowd.objects, crowd.pairwise, crowd.alpha) if crowd.objects else None
+    return tuple(sorted(rows, key=lambda row: (-row.answers, row.worker))), agreement
 
 
 def versions() -> dict[str, str]:
@@ -230,6 +280,7 @@ def _seconds_by_batch(run: Run) -> dict[int, float]:
 def _cost_table(run: Run, cost: Cost) -> CostTable:
     rows = (
         CostRow("human answers", cost.answers, "answer", run.prices.answer / MICRO, cost.answers_micro / MICRO),
+        *_repeated_row(run, cost),
         CostRow(
             "human labels",
             cost.human_objects,
@@ -253,6 +304,12 @@ def _cost_table(run: Run, cost: Cost) -> CostTable:
         ),
     )
     return CostTable(rows, cost.total_micro / MICRO, cost.all_human_micro / MICRO)
+
+
+def _repeated_row(run: Run, cost: Cost) -> Iterator[CostRow]:
+    if cost.repeated:
+        price = run.prices.answer / MICRO
+        yield CostRow("repeated answers", cost.repeated, "answer", price, cost.repeated_micro / MICRO)
 
 
 def _outcome_before(run: Run) -> Outcome:

@@ -104,6 +104,9 @@ class Certificate:
     """Audited objects that nobody could label; they count as errors."""
     not_covered: int = 0
     """Machine labels inherited from an earlier job, which this certificate says nothing about."""
+    reference: dict[str, Any] | None = None
+    """How often people's own labels are wrong, and what that does to the promise (`autolabel.quality.reference`);
+    ``None`` when it was not measured. It changes nothing of the promise."""
     sentence: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from autolabel.api.kinds import TaskKind
 from autolabel.consolidation.classes import Consolidation
 from autolabel.errors import InvalidRequestError
-from autolabel.tasks.base import AdaptiveTask, Consolidated, Label, Task
+from autolabel.tasks.base import Consolidated, Crowd, CrowdTask, Label, Task
 from autolabel.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AdaptiveTask", "Classification", "Consolidated", "Label", "Task", "task_for", "worker_template"]
+__all__ = ["Classification", "Consolidated", "Crowd", "CrowdTask", "Label", "Task", "task_for", "worker_template"]
 
 _CLASSIFICATION = (TaskKind.IMAGE_CLASSIFICATION, TaskKind.TEXT_CLASSIFICATION)
 

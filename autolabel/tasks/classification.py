@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.api.kinds import TaskKind
+from autolabel.consolidation.agreement import agreement
 from autolabel.consolidation.classes import AnswerSheet, Consolidation, consolidate_classes
 from autolabel.consolidation.redundancy import worth_asking
+from autolabel.consolidation.workers import worker_quality
 from autolabel.errors import AnswerError, InvalidRequestError, ObjectError
-from autolabel.tasks.base import Consolidated
+from autolabel.tasks.base import Consolidated, Crowd, WorkerFigures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ _SAME_CATEGORIES = "use the label categories, in their order, that the line was 
 
 
 class Classification:
-    """Image or text classification over fixed categories; implements `Task` and `AdaptiveTask`.
+    """Image or text classification over fixed categories; implements `Task` and `CrowdTask`.
 
     Parameters
     ----------
@@ -186,8 +188,26 @@ class Classification:
         ValueError
             One of `objects` has no answer, or an answer's label is no class.
         """
+        return self.consolidate_with(answers, objects=objects, belief={})
+
+    def consolidate_with(
+        self,
+        answers: Sequence[tuple[int, str, int]],
+        *,
+        objects: Sequence[int],
+        belief: Mapping[int, NDArray[np.floating]],
+    ) -> dict[int, Consolidated]:
+        """Consolidate with a belief of some objects as their prior, shape ``(C,)`` each.
+
+        Raises
+        ------
+        ValueError
+            One of `objects` has no answer, an answer's label is no class, or the consolidation takes no belief.
+        """
         numbers, workers, labels = _columns(answers)
-        result = consolidate_classes(numbers, workers, labels, classes=len(self.categories), method=self.consolidation)
+        result = consolidate_classes(
+            numbers, workers, labels, classes=len(self.categories), method=self.consolidation, prior=belief
+        )
         row = dict(zip(result.objects.tolist(), range(len(result.objects)), strict=True))
         missing = [number for number in objects if number not in row]
         if missing:
@@ -198,7 +218,13 @@ class Classification:
         }
 
     def worth_asking(
-        self, answers: Sequence[tuple[int, str, int]], *, left: Mapping[int, int], price: float, error_value: float
+        self,
+        answers: Sequence[tuple[int, str, int]],
+        *,
+        left: Mapping[int, int],
+        price: float,
+        error_value: float,
+        belief: Mapping[int, NDArray[np.floating]],
     ) -> list[int]:
         """Say which objects of `left` are worth another answer, as `autolabel.consolidation.redundancy` decides.
 
@@ -214,7 +240,7 @@ class Classification:
         places = np.searchsorted(sheet.objects, numbers)
         if (places == len(sheet.objects)).any() or (sheet.objects[places] != numbers).any():
             raise ValueError("an object without an answer cannot be judged by its answers")
-        found = sheet.posterior(self.consolidation)
+        found = sheet.posterior(self.consolidation, belief)
         worth = worth_asking(
             found.posterior[places],
             found.confusion,
@@ -224,6 +250,24 @@ class Classification:
         )
         chosen: list[int] = numbers[worth].tolist()
         return chosen
+
+    def crowd(self, answers: Sequence[tuple[int, str, int]], *, known: Mapping[int, int]) -> Crowd:
+        """Judge people as `autolabel.consolidation.workers` and `.agreement` do.
+
+        Raises
+        ------
+        ValueError
+            There is no answer, or an answer's label is no class.
+        """
+        numbers, workers, labels = _columns(answers)
+        quality = worker_quality(numbers, workers, labels, classes=len(self.categories), known=known)
+        together = agreement(numbers, labels)
+        columns = (
+            quality.people, quality.answers, quality.accuracy, quality.compared, quality.agreed, quality.gold,
+            quality.gold_right,
+        )  # fmt: skip
+        figures = tuple(WorkerFigures(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+        return Crowd(figures, together.objects, together.pairwise, together.alpha)
 
     def loss(self, predicted: Sequence[int], reference: Sequence[int]) -> NDArray[np.float64]:
         """1 where the classes differ, else 0; shape ``(n,)``."""

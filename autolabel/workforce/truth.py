@@ -45,6 +45,40 @@ def read_truth(path: str | Path, sources: Sequence[str], task: Task, *, attribut
     return _read(_Truth(Path(path), task, lambda record: task.truth_from_record(record, attribute)), sources)
 
 
+def read_gold(
+    path: str | Path, sources: Sequence[str], task: Task, *, attribute: str | None = None
+) -> dict[int, Label]:
+    """Read the true label of some objects of a manifest, joined by ``source`` or ``source-ref``.
+
+    Of equal objects in the manifest the first is meant.
+
+    Returns
+    -------
+    Labels by object number, ascending.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read or holds nothing, a line has no usable label, an object is in it twice with different
+        labels, or is not in the manifest.
+    """
+    truth = _Truth(Path(path), task, lambda record: task.truth_from_record(record, attribute))
+    lines = _by_source(truth)
+    if not lines:
+        raise SettingsError(f"the gold file {path} has no line; expected lines of the manifest with their true label")
+    found: dict[int, Label] = {}
+    for number, source in enumerate(sources):
+        if source in lines:
+            found[number] = lines.pop(source)[1]
+    if lines:
+        source, (line, _) = next(iter(lines.items()))
+        raise SettingsError(
+            f"{path}:{line}: the manifest has no object with the {truth.key} {source!r:.80}; {len(lines)} gold objects "
+            "are not in it. Every gold object is one of the manifest's"
+        )
+    return found
+
+
 def read_distributions(
     path: str | Path, sources: Sequence[str], task: Task, members: Sequence[str]
 ) -> list[tuple[float, ...]]:
@@ -103,14 +137,7 @@ def _aligned(truth: _Truth, sources: Sequence[str]) -> list[Label] | None:
 
 def _joined(truth: _Truth, sources: Sequence[str]) -> list[Label]:
     """Return the label that the file gives each source."""
-    found: dict[str, tuple[int, Label]] = {}
-    for line, source, label in truth.entries():
-        first, known = found.setdefault(source, (line, label))
-        if known != label:
-            raise SettingsError(
-                f"{truth.path}:{line}: the same object has another label in line {first}: {source!r:.80}; "
-                "keep one of the two lines, or give the file the manifest's lines in the manifest's order"
-            )
+    found = _by_source(truth)
     missing = [number for number, source in enumerate(sources) if source not in found]
     if missing:
         raise SettingsError(
@@ -119,6 +146,19 @@ def _joined(truth: _Truth, sources: Sequence[str]) -> list[Label]:
             f"Every object needs a line with the same {truth.key} and a label"
         )
     return [found[source][1] for source in sources]
+
+
+def _by_source(truth: _Truth) -> dict[str, tuple[int, Label]]:
+    """Return line and label of each source."""
+    found: dict[str, tuple[int, Label]] = {}
+    for line, source, label in truth.entries():
+        first, known = found.setdefault(source, (line, label))
+        if known != label:
+            raise SettingsError(
+                f"{truth.path}:{line}: the same object has another label in line {first}: {source!r:.80}; "
+                "keep one of the two lines, or give the file the manifest's lines in the manifest's order"
+            )
+    return found
 
 
 class _Truth:
