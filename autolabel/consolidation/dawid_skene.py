@@ -5,9 +5,9 @@ both (A. P. Dawid and A. M. Skene, "Maximum Likelihood Estimation of Observer Er
 Algorithm", Applied Statistics 28, 1979). What is added to the textbook's model, each measured in
 ``benchmarks/consolidation``:
 
-* each row of a worker's matrix is smoothed by two pseudo-answers of a one-coin worker of the same accuracy and two of
-  the crowd as a whole: what many answers say stays, what few say leans on the others. The crowd's own matrix carries
-  the mistakes that everybody makes, which one-coin smoothing takes for truth;
+* each row of a worker's matrix is smoothed by pseudo-answers of a one-coin worker of the same accuracy, one for every
+  class there is, and by two of the crowd as a whole: what many answers say stays, what few say leans on the others.
+  The crowd's own matrix carries the mistakes that everybody makes, which one-coin smoothing takes for truth;
 * a worker with fewer than 20 answers is a one-coin worker: a matrix cannot be read out of them;
 * ten epochs from the majority vote: later ones sharpen posteriors faster than they right labels.
 """
@@ -37,7 +37,7 @@ def dawid_skene(
     labels: NDArray[np.integer],
     *,
     classes: int,
-    own: float = 2.0,
+    own: float = 1.0,
     crowd: float = 2.0,
     one_coin_below: int = ONE_COIN_BELOW,
     epochs: int = 10,
@@ -55,8 +55,8 @@ def dawid_skene(
     objects, workers, labels, classes
         As `AnswerTable.build` takes them.
     own, crowd
-        Pseudo-answers, for each true class, of a one-coin worker of the worker's own accuracy and of the crowd;
-        at least one of them above 0.
+        Pseudo-answers for each true class: `own` times C of a one-coin worker of the worker's own accuracy, `crowd`
+        of everybody; at least one of them above 0.
     one_coin_below
         Workers with fewer answers have no matrix of their own.
     epochs
@@ -83,7 +83,7 @@ def dawid_skene(
     log_likelihood, done, changed = -np.inf, 0, np.inf
     while done < epochs and changed > tolerance:
         counts = table.counts(posterior)
-        rates = _rates(table, counts, own, crowd, one_coin_below)
+        rates = _rates(table, counts, own * classes, crowd, one_coin_below)
         found, log_likelihood = table.expect(rates, _log_prior(posterior, prior))
         if known is not None:
             found[gold] = posterior[gold]

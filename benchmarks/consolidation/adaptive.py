@@ -34,8 +34,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sets = list(crowd_sets(options.folder))
-    if options.cifar is not None:
-        sets += [cifar(options.cifar)]
+    sets += [simulated(), *([cifar(options.cifar)] if options.cifar is not None else [])]
     for most in options.most:
         rows = []
         for crowd in sets:
@@ -51,15 +50,16 @@ def main() -> int:
 
 
 def compare(crowd: CrowdSet, most: int, options: argparse.Namespace, seed: int) -> dict:
-    """Label one set with fixed redundancy of `most`, of two, and with adaptive redundancy at each error value."""
+    """Label one set with each fixed redundancy from two, and with adaptive redundancy at each error value."""
     given = crowd.first(most, seed)
     queue = queues(given, seed)
     row = {"set": crowd.name, "most": most, "seed": seed}
     for fixed in range(2, most + 1):
-        row[f"fixed-{fixed}"] = [float(fixed), crowd.accuracy(labels_of(crowd, [queue[:, :fixed]]))]
+        answers, predicted = label(crowd, queue[:, :fixed], fixed, 0.0, seed)
+        row[f"fixed {fixed}"] = [answers, crowd.accuracy(predicted)]
     for value in options.error_value:
-        answers, predicted = adaptive(crowd, queue, options.start, value, seed)
-        row[f"adaptive-{value:g}"] = [answers, crowd.accuracy(predicted)]
+        answers, predicted = label(crowd, queue, options.start, value, seed)
+        row[f"adaptive, {value:g}"] = [answers, crowd.accuracy(predicted)]
     return row
 
 
@@ -78,8 +78,8 @@ def queues(crowd: CrowdSet, seed: int) -> np.ndarray:
     return found
 
 
-def adaptive(crowd: CrowdSet, queue: np.ndarray, start: int, value: float, seed: int) -> tuple[float, np.ndarray]:
-    """Return answers an object and the labels."""
+def label(crowd: CrowdSet, queue: np.ndarray, start: int, value: float, seed: int) -> tuple[float, np.ndarray]:
+    """Return answers an object and the labels; a `start` with all answers of the queue is fixed redundancy."""
     most = queue.shape[1]
     asked = np.zeros(len(queue), int)
     labels = np.zeros(len(queue), int)
@@ -102,12 +102,6 @@ def adaptive(crowd: CrowdSet, queue: np.ndarray, start: int, value: float, seed:
     return float(given.sum() / len(queue)), labels
 
 
-def labels_of(crowd: CrowdSet, queue: list[np.ndarray]) -> np.ndarray:
-    """Consolidate everything at once."""
-    every = queue[0]
-    return consolidate(sheet_of(every, np.full(len(every), every.shape[1]), crowd.classes)).labels
-
-
 def sheet_of(queue: np.ndarray, asked: np.ndarray, classes: int) -> AnswerSheet:
     rows, places = np.nonzero((np.arange(queue.shape[1]) < asked[:, None]) & (queue[:, :, 0] >= 0))
     return AnswerSheet.of(rows, queue[rows, places, 0], queue[rows, places, 1], classes=classes)
@@ -115,6 +109,17 @@ def sheet_of(queue: np.ndarray, asked: np.ndarray, classes: int) -> AnswerSheet:
 
 def consolidate(sheet: AnswerSheet):
     return consolidate_classes(sheet.objects[sheet.rows], sheet.workers, sheet.labels, classes=sheet.classes)
+
+
+def simulated(count: int = 3000, workers: int = 60, answers: int = 9, classes: int = 10) -> CrowdSet:
+    """Draw one-coin workers of 70 to 99 %."""
+    rng = np.random.default_rng(1)
+    truth = rng.integers(classes, size=count)
+    who = np.array([rng.choice(workers, answers, replace=False) for _ in truth]).ravel()
+    objects = np.repeat(np.arange(count), answers)
+    wrong = (truth[objects] + rng.integers(1, classes, size=len(objects))) % classes
+    labels = np.where(rng.random(len(objects)) < np.linspace(0.7, 0.99, workers)[who], truth[objects], wrong)
+    return CrowdSet("simulated 70-99 %", objects, who, labels, truth, classes)
 
 
 def cifar(path: Path, workers: int = 200, answers: int = 9) -> CrowdSet:
@@ -136,7 +141,7 @@ def cifar(path: Path, workers: int = 200, answers: int = 9) -> CrowdSet:
 
 def table(rows: list[dict]) -> None:
     """Print one line a set, averaged over the seeds."""
-    kinds = [key for key in rows[0] if "-" in key]
+    kinds = [key for key in rows[0] if key not in {"set", "most", "seed"}]
     print(f"\n| at most {rows[0]['most']} | " + " | ".join(kinds) + " |")
     print("|---" * (len(kinds) + 1) + "|")
     names = list(dict.fromkeys(row["set"] for row in rows))

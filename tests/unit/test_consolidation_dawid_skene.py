@@ -30,8 +30,8 @@ def textbook(objects, workers, labels, *, classes, epochs, one_coin_below, known
         confusion = []
         for each in counts:
             coin = one_coin((np.trace(each) + 2 * mean) / (each.sum() + 2), classes)
-            rows = each.sum(axis=1, keepdims=True) + 4
-            full = (each + 2 * coin + 2 * everybody) / rows
+            rows = each.sum(axis=1, keepdims=True) + classes + 2
+            full = (each + classes * coin + 2 * everybody) / rows
             confusion.append(coin if round(each.sum()) < one_coin_below else full)
         share = (posterior.sum(axis=0) + 1) / (n + classes)
         joint = np.tile(share, (n, 1))
