@@ -7,12 +7,13 @@ wrong.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autolabel.job.rounds import Round
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,14 @@ def belief_of(run: Run, name: str, objects: list[int]) -> dict[int, NDArray[np.f
     probabilities = run.model.head(last.model())(run.model.features(chosen))
     rows = believed(probabilities, predictions.predicted[places], predictions.error_probability[places])
     return dict(zip(chosen.tolist(), rows, strict=True))
+
+
+def tipped_labels(run: Run) -> dict[int, Any]:
+    """What people alone would have said of the objects whose label the model's vote changed."""
+    found: dict[int, Any] = {}
+    for row in run.store.rows("SELECT result FROM step WHERE name LIKE 'round-%.labels' ORDER BY position"):
+        found |= {int(number): label for number, label in json.loads(row["result"])["tipped"].items()}
+    return found
 
 
 def believed(

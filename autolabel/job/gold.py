@@ -11,7 +11,6 @@ import numpy as np
 
 from autolabel.job.people import ask
 from autolabel.job.pool import State
-from autolabel.job.rounds import most_labels
 from autolabel.job.steps import StepOutput
 from autolabel.report.data import Purpose
 from autolabel.selection.batch import Batch
@@ -46,7 +45,7 @@ def _sample(run: Run) -> StepOutput:
     truth = gold_of(run.folder)
     states = run.states()
     askable = [number for number in sorted(truth) if states[number] in (State.UNLABELED, State.PEOPLE)]
-    left = most_labels(run.budget())
+    left = run.budget().people
     size = min(len(askable), max(0, left // MOST_OF_BUDGET))
     sample = run.rng("gold").choice(np.asarray(askable, np.int64), size=size, replace=False).tolist()
     digest = hashlib.sha256(run.folder.gold.read_bytes()).hexdigest()

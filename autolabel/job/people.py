@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from autolabel.consolidation.redundancy import first_answers
 from autolabel.errors import AnswerError
-from autolabel.job.belief import belief_arrays, belief_of
+from autolabel.job.belief import belief_arrays, belief_of, tipped_labels
 from autolabel.job.clock import iso, parse
 from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.manifest.output import iso_micro
+from autolabel.report.data import Purpose
 from autolabel.tasks.base import CrowdTask
 from autolabel.workforce.base import Answer, HumanTask
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from autolabel.job.run import Run
     from autolabel.job.steps import StepRecord
     from autolabel.job.store import JobStore
-    from autolabel.report.data import Purpose
     from autolabel.selection.batch import Batch
+    from autolabel.tasks.base import Consolidated
 
 EXPIRED = (
     "ClientError: Annotation tasks expired.  Probable Reasons are 1) TaskAvailabilityLifetimeInSeconds parameter is "
@@ -35,6 +39,9 @@ EXPIRED = (
     "completion.  5) All workers declined the tasks."
 )
 """Ground Truth's own failure reason: clients match it, so it is kept to the letter."""
+
+INFORMED = frozenset({Purpose.TRAIN})
+"""What a label may be asked for if the model has a vote in it: never an audit."""
 
 
 class WaitingForPeople(Exception):  # noqa: N818 - a signal to the caller, not an error
@@ -142,9 +149,10 @@ def _ask_more(run: Run, name: str, batch: int, answers: Sequence[tuple[int, str,
     answered = {number for number, _, _ in answers}
     price, error_value = run.settings.answer_and_error(run.prices.answer / MICRO)
     undecided = {number: left[number] for number in sorted(left.keys() & answered)}
-    belief = belief_of(run, name, list(undecided))
+    belief = belief_of(run, name, list(undecided)) if purpose_of(run, batch) in INFORMED else {}
+    settled = settled_labels(run, batch) if purpose_of(run, batch) is Purpose.AUDIT else None
     chosen = sorted(left.keys() - answered) + run.task.worth_asking(
-        answers, left=undecided, price=price, error_value=error_value, belief=belief
+        answers, left=undecided, price=price, error_value=error_value, belief=belief, settled=settled
     )
     if _is_over(run, batch):
         chosen = []
@@ -263,10 +271,9 @@ def _consolidate(run: Run, batch: int, *, name: str = "", stopped: bool = False)
     answered = {number for number, _, _ in answers}
     labeled = [number for number in asked if number in answered]
     failed = [number for number in asked if number not in answered and not stopped]
-    alone = consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    alone = consolidate_batch(run, batch, answers, labeled, settled_labels(run, batch))
     belief = belief_of(run, name, labeled)
-    if belief and isinstance(run.task, CrowdTask):
-        consolidated = alone | run.task.consolidate_with(answers, objects=list(belief), belief=belief)
+    consolidated = alone | with_vote(run, batch, answers, belief)
     tipped = {
         str(number): alone[number].label for number in labeled if alone[number].label != consolidated[number].label
     }
@@ -295,6 +302,45 @@ def _consolidate(run: Run, batch: int, *, name: str = "", stopped: bool = False)
     labels = {str(number): consolidated[number].label for number in labeled}
     result = {"batch": batch, "labeled": labeled, "failed": failed, "labels": labels, "tipped": tipped}
     return StepOutput(result, belief_arrays(belief), rows)
+
+
+def consolidate_batch(
+    run: Run, batch: int, answers: list[tuple[int, str, Any]], objects: list[int], settled: dict[int, Any]
+) -> dict[int, Consolidated]:
+    """Consolidate a batch's answers: an audit's object by object, any other's with all answers together.
+
+    `settled` are the labels by people of earlier batches.
+    """
+    if not objects:
+        return {}
+    if purpose_of(run, batch) is Purpose.AUDIT:
+        return run.task.consolidate_audit(answers, objects=objects, settled=settled)
+    return run.task.consolidate(answers, objects=objects)
+
+
+def with_vote(
+    run: Run, batch: int, answers: list[tuple[int, str, Any]], belief: dict[int, NDArray[np.float32]]
+) -> dict[int, Consolidated]:
+    """Consolidate with the model's vote those objects of a batch in which it has one."""
+    if not belief or purpose_of(run, batch) not in INFORMED or not isinstance(run.task, CrowdTask):
+        return {}
+    return run.task.consolidate_with(answers, objects=list(belief), belief=belief)
+
+
+def purpose_of(run: Run, batch: int) -> Purpose | None:
+    """Say what a batch was asked for; ``None`` for a batch of second panels, or none at all."""
+    row = run.store.one("SELECT purpose FROM task WHERE batch = ? LIMIT 1", batch)
+    return None if row is None else Purpose(row["purpose"])
+
+
+def settled_labels(run: Run, batch: int) -> dict[int, Any]:
+    """Labels that people alone gave before a batch, by object."""
+    labels = {
+        row["object"]: json.loads(row["label"])
+        for row in run.store.stream("SELECT object, label FROM label WHERE source = 'people' AND batch < ?", batch)
+    }
+    alone = tipped_labels(run)
+    return {number: alone.get(number, label) for number, label in labels.items()}
 
 
 def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autolabel.job.belief import tipped_labels
 from autolabel.job.gold import gold_of
+from autolabel.job.people import answers_so_far, settled_labels
 from autolabel.job.pool import State
 from autolabel.quality.reference import Measured, MeasuredReference, Method, measure_gold, measure_repeats
 from autolabel.report.data import Purpose
@@ -55,7 +57,10 @@ def reference_facts(run: Run, states: NDArray[np.uint8], machine_wrong_at_most: 
 
 
 def _gold(run: Run, states: NDArray[np.uint8]) -> list[Measured]:
-    """Compare people's labels of the gold sample with the truth, batch by batch as far as all of it was asked."""
+    """Compare people's labels of the gold sample with the truth, batch by batch as far as all of it was asked.
+
+    An object counts as wrong if its label is, or if it would have been wrong as a reference in the audit.
+    """
     sample = run.steps.stored("gold")
     if sample is None:
         return []
@@ -68,8 +73,26 @@ def _gold(run: Run, states: NDArray[np.uint8]) -> list[Measured]:
         chunk += 1
     # Objects of a batch that a stop cut short are left out: who had answered by then is no uniform choice.
     numbers = [number for number in sample.result["sample"] if number in labels and number not in open_batches]
-    wrong = _differing(run, [labels[number] for number in numbers], [truth[number] for number in numbers])
+    audited = _as_audited(run, numbers) if numbers else {}
+    wrong = sum(
+        _differing(run, [labels[number]], [truth[number]]) or _differing(run, [audited[number]], [truth[number]])
+        for number in numbers
+    )
     return [measure_gold(_count(states), len(numbers), wrong, run.settings.quality.delta)]
+
+
+def _as_audited(run: Run, numbers: list[int]) -> dict[int, Any]:
+    """Labels that gold objects would have got as audited ones: each by its own answers and by settled labels.
+
+    Machine labels are held against references that are made in this way, so it is these that have to be right.
+    """
+    row = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE purpose = 'audit'")
+    batch = row["batch"] if row and row["batch"] else 1 << 62
+    settled = settled_labels(run, batch)
+    answers = answers_so_far(run.store, run, batch)
+    before = {number: label for number, label in settled.items() if number not in set(numbers)}
+    found = run.task.consolidate_audit(answers, objects=numbers, settled=before)
+    return {number: each.label for number, each in found.items()}
 
 
 def _repeats(run: Run, states: NDArray[np.uint8]) -> list[Measured]:
@@ -113,14 +136,6 @@ def _labels_by_people(run: Run) -> dict[int, Any]:
         for row in run.store.stream("SELECT object, label FROM label WHERE source = 'people'")
     }
     return labels | tipped_labels(run)
-
-
-def tipped_labels(run: Run) -> dict[int, Any]:
-    """What people alone would have said of the objects whose label the model's vote changed."""
-    found: dict[int, Any] = {}
-    for row in run.store.rows("SELECT result FROM step WHERE name LIKE 'round-%.labels' ORDER BY position"):
-        found |= {int(number): label for number, label in json.loads(row["result"])["tipped"].items()}
-    return found
 
 
 def _second_labels(run: Run) -> dict[str, Any]:

@@ -11,16 +11,18 @@ from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.embed import Embeddings, embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.learning.base import Arrays, Predictions, Prepared
-from autolabel.learning.classifier import Memory, Surroundings, fit_classifier
+from autolabel.learning.checked import check_model
+from autolabel.learning.classifier import fit_classifier
+from autolabel.learning.crossfit import Memory, Surroundings
 from autolabel.learning.features import FeatureMap, fit_features
 from autolabel.learning.graph import PoolGraph, build_graph
 from autolabel.learning.packed import (
-    check_model,
     classifier_of,
     classifier_to_arrays,
     head_of,
     heads_of,
     map_of,
+    map_to_arrays,
     memory_of,
     memory_to_arrays,
 )
@@ -95,7 +97,7 @@ class ClassificationLearner:
         arrays: Arrays = {f"encoder.{name}": array for name, array in self._encoder.state().items()}
         if len(good):
             mapped = map_of(self._start) if self._start is not None else self._fit_map(embeddings, good)
-            arrays |= {"map.mean": mapped.mean, "map.projection": mapped.projection}
+            arrays |= map_to_arrays(mapped)
             if len(good) * len(self._categories) <= MOST_BELIEFS:
                 graph = build_graph(
                     lambda places: mapped.apply(embeddings.rows(good[places])),
@@ -125,7 +127,7 @@ class ClassificationLearner:
     def _fit_map(self, embeddings: Embeddings, good: NDArray[np.int64]) -> FeatureMap:
         rng = np.random.default_rng(self._seed)
         sample = good if len(good) <= SAMPLE else np.sort(rng.choice(good, size=SAMPLE, replace=False))
-        return fit_features(embeddings.rows(sample))
+        return fit_features(embeddings.rows(sample), self._encoder.views)
 
     def resume(self, folder: Path, facts: Mapping[str, Any], arrays: Arrays) -> None:
         """Open the embeddings that `prepare` wrote; `CheckpointError` when they are another encoder's."""
@@ -138,7 +140,7 @@ class ClassificationLearner:
                 f"found {self._encoder.name} ({self._encoder.fingerprint[:12]}); use the job's own model"
             )
         self._embeddings = Embeddings.open(folder, facts["fingerprint"])
-        self._map = FeatureMap(arrays["map.mean"], arrays["map.projection"])
+        self._map = map_of(arrays)
         if "graph.pool" in arrays:
             self._pool = arrays["graph.pool"]
             self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
@@ -171,6 +173,7 @@ class ClassificationLearner:
             objects,
             class_ids,
             classes=len(self._categories),
+            widths=tuple(self._mapped().widths[:, 1].tolist()),
             memory=memory_of(self._start) if self._start is not None else None,
             previous=heads_of(previous) if previous is not None else None,
             search=search,
@@ -260,9 +263,8 @@ def _start_model(checkpoint: Checkpoint, encoder: Encoder) -> Arrays | None:
     """Take the checkpoint's arrays when its encoder is this one; features of another would mean nothing."""
     if checkpoint.encoder_fingerprint != encoder.fingerprint:
         return None
-    model = dict(checkpoint.arrays)
-    check_model(model, width=encoder.dim, classes=len(checkpoint.categories))
-    return model
+    check_model(checkpoint.arrays, checkpoint.encoder, width=encoder.dim, classes=len(checkpoint.categories))
+    return dict(checkpoint.arrays)
 
 
 def _state_of(arrays: Arrays) -> Arrays:

@@ -103,6 +103,17 @@ class Task(Protocol):
         """
         ...
 
+    def consolidate_audit(
+        self, answers: Sequence[tuple[int, str, Label]], *, objects: Sequence[int], settled: Mapping[int, Label]
+    ) -> dict[int, Consolidated]:
+        """Turn answers into reference labels: each of `objects` by its own answers and what is known of its workers.
+
+        What is known of them are their answers to `settled` objects, whose labels are given and were settled before
+        the audit. No reference label may depend on the answers to another object of the audit, else whether a
+        prediction is wrong would depend on who is audited, and the certificate's proof would not hold.
+        """
+        ...
+
     def loss(self, predicted: Sequence[Label], reference: Sequence[Label]) -> NDArray[np.float64]:
         """Loss of each pair in [0, 1], shape ``(n,)``; 0 or 1 for classes."""
         ...
@@ -137,6 +148,7 @@ class CrowdTask(Protocol):
         price: float,
         error_value: float,
         belief: Mapping[int, NDArray[np.floating]],
+        settled: Mapping[int, Label] | None = None,
     ) -> list[int]:
         """Return the objects for which one more answer is worth its price.
 
@@ -148,6 +160,9 @@ class CrowdTask(Protocol):
             Objects to decide about, each answered at least once, and how many answers each may still get.
         price, error_value
             Price of an answer and of a wrong label, in the same money.
+        settled
+            In an audit: labels that were settled before it, by which workers are judged. Whether an object of it is
+            asked again may depend on no other object of it, as its label may not.
         """
         ...
 

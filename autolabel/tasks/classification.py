@@ -9,6 +9,7 @@ import numpy as np
 from autolabel.api.kinds import TaskKind
 from autolabel.consolidation.agreement import agreement
 from autolabel.consolidation.classes import AnswerSheet, Consolidation, consolidate_classes
+from autolabel.consolidation.one_by_one import Answered, consolidate_one_by_one, one_by_one
 from autolabel.consolidation.redundancy import worth_asking
 from autolabel.consolidation.workers import worker_quality
 from autolabel.errors import AnswerError, InvalidRequestError, ObjectError
@@ -16,6 +17,7 @@ from autolabel.tasks.base import Consolidated, Crowd, WorkerFigures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
@@ -217,6 +219,28 @@ class Classification:
             for number in objects
         }
 
+    def consolidate_audit(
+        self, answers: Sequence[tuple[int, str, int]], *, objects: Sequence[int], settled: Mapping[int, int]
+    ) -> dict[int, Consolidated]:
+        """Give each of `objects` one class by itself, as `consolidate_one_by_one` describes.
+
+        Raises
+        ------
+        ValueError
+            One of `objects` has no answer.
+        """
+        wanted = set(objects)
+        result = consolidate_one_by_one(*_apart(answers, wanted, settled), classes=len(self.categories))
+        found = {
+            number: Consolidated(label, confidence)
+            for number, label, confidence in zip(
+                result.objects.tolist(), result.labels.tolist(), result.confidence.tolist(), strict=True
+            )
+        }
+        if missing := wanted - found.keys():
+            raise ValueError(f"object {min(missing)} has no answer to consolidate; objects without one: {len(missing)}")
+        return found
+
     def worth_asking(
         self,
         answers: Sequence[tuple[int, str, int]],
@@ -225,6 +249,7 @@ class Classification:
         price: float,
         error_value: float,
         belief: Mapping[int, NDArray[np.floating]],
+        settled: Mapping[int, int] | None = None,
     ) -> list[int]:
         """Say which objects of `left` are worth another answer, as `autolabel.consolidation.redundancy` decides.
 
@@ -235,15 +260,20 @@ class Classification:
         """
         if not left:
             return []
-        sheet = AnswerSheet.of(*_columns(answers), classes=len(self.categories))
         numbers = np.asarray(sorted(left), np.int64)
-        places = np.searchsorted(sheet.objects, numbers)
-        if (places == len(sheet.objects)).any() or (sheet.objects[places] != numbers).any():
+        if settled is None:
+            sheet = AnswerSheet.of(*_columns(answers), classes=len(self.categories))
+            estimate = sheet.posterior(self.consolidation, belief)
+            objects, posterior, confusion = sheet.objects, estimate.posterior, estimate.confusion
+        else:
+            found = one_by_one(*_apart(answers, set(left), settled), classes=len(self.categories))
+            objects, posterior, confusion = found.objects, found.posterior, found.confusion
+        places = np.searchsorted(objects, numbers)
+        if (places == len(objects)).any() or (objects[places] != numbers).any():
             raise ValueError("an object without an answer cannot be judged by its answers")
-        found = sheet.posterior(self.consolidation, belief)
         worth = worth_asking(
-            found.posterior[places],
-            found.confusion,
+            posterior[places],
+            confusion,
             np.asarray([left[number] for number in numbers.tolist()]),
             price=price,
             error_value=error_value,
@@ -317,6 +347,15 @@ def _columns(
     """Objects, workers and labels of answers, shape ``(A,)`` each."""
     numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
     return np.array(numbers, np.int64), np.array(workers, str), np.array(labels, np.int64)
+
+
+def _apart(
+    answers: Sequence[tuple[int, str, int]], wanted: AbstractSet[int], settled: Mapping[int, int]
+) -> tuple[Answered, Answered, NDArray[np.int64]]:
+    """Tell the answers to `wanted` objects from those to `settled` ones, and give the latter's labels."""
+    audit = Answered(*_columns([answer for answer in answers if answer[0] in wanted]))
+    before = Answered(*_columns([answer for answer in answers if answer[0] in settled]))
+    return audit, before, np.array([settled[number] for number in before.objects.tolist()], np.int64)
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,8 @@ from autolabel.job import people
 from autolabel.job.people import answers_so_far
 from autolabel.job.reference import tipped_labels
 from autolabel.job.rounds import Round
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
+from autolabel.report.data import Purpose
 
 COUNT = 400
 NOISY = {"accuracy": (0.5, 0.9), "seed": 5}
@@ -41,15 +42,19 @@ def said_of(job, number):
     return [job.task.label_from_answer(json.loads(row["content"])) for row in rows]
 
 
-def by_people_alone(job, numbers):
-    """What the answers up to each object's own batch give, without any model."""
+def by_people_alone(job):
+    """What the answers up to each object's own batch give, without any model: audits object by object."""
     run = job.walk()
     found = {}
-    for row in run.store.rows("SELECT DISTINCT batch FROM task"):
+    for row in run.store.rows("SELECT DISTINCT batch, purpose FROM task ORDER BY batch"):
         mine = {each["object"] for each in run.store.rows("SELECT object FROM task WHERE batch = ?", row["batch"])}
         answers = answers_so_far(run.store, run, row["batch"])
-        chosen = sorted(mine & numbers & {number for number, _, _ in answers})
-        found |= {number: each.label for number, each in run.task.consolidate(answers, objects=chosen).items()}
+        chosen = sorted(mine & {number for number, _, _ in answers})
+        if row["purpose"] == "audit":
+            labels = run.task.consolidate_audit(answers, objects=chosen, settled=dict(found))
+        else:
+            labels = run.task.consolidate(answers, objects=chosen)
+        found |= {number: each.label for number, each in labels.items()}
     return found
 
 
@@ -68,7 +73,7 @@ def test_the_model_changes_some_training_labels_and_always_to_what_somebody_said
 def test_labels_by_people_alone_are_kept_beside_those_the_model_changed(voted):
     job, _ = voted
     tipped, labels = tipped_labels(job.walk()), labels_by_people(job)
-    assert by_people_alone(job, set(labels)) == labels | tipped
+    assert by_people_alone(job) == labels | tipped
 
 
 def test_the_models_vote_makes_training_labels_better_than_answers_alone(voted):
@@ -89,7 +94,8 @@ def test_audits_and_exploration_picks_are_labeled_by_people_alone(voted):
     assert explored
     assert audit
     assert tipped.keys().isdisjoint(explored | audit)
-    assert by_people_alone(job, audit) == {number: labels[number] for number in audit if number in labels}
+    alone = by_people_alone(job)
+    assert {number: alone[number] for number in audit} == {number: labels[number] for number in audit}
 
 
 def test_a_job_with_votes_verifies_and_a_changed_belief_is_found(voted):
@@ -131,17 +137,30 @@ people_belief = people.belief_of
 
 def test_a_mutation_that_lets_the_model_vote_in_audits_is_found_by_verify(tmp_path, monkeypatch):
     monkeypatch.setattr(people, "belief_of", mutated_belief)
+    monkeypatch.setattr(people, "INFORMED", frozenset(Purpose))
     job, _ = noisy_job(tmp_path, count=200)
     with job:
         audit, labels = asked_for(job, "audit"), labels_by_people(job)
-        alone = by_people_alone(job, audit)
+        alone = by_people_alone(job)
         changed = {number for number in audit if labels[number] != alone[number]}
         assert changed  # the mutation does what it must not
         with pytest.raises(VerificationError) as error:
             job.verify()
-        findings = "\n".join(error.value.findings)
-        assert "the model had a vote in labels that people are asked to give alone" in findings
-        assert any(f"object {number}: the stored label is" in findings for number in changed)
+        assert any("the model had a vote in labels that people are asked" in each for each in error.value.findings)
+    monkeypatch.undo()
+    with job.open(job.folder.root) as again, pytest.raises(VerificationError) as error:
+        again.verify()
+    findings = "\n".join(error.value.findings)
+    assert all(f"object {number}: the stored label is" in findings for number in changed)
+
+
+def test_a_belief_about_an_audit_is_not_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(people, "belief_of", mutated_belief)
+    job, _ = noisy_job(tmp_path, count=120)
+    with job:
+        audit, labels, alone = asked_for(job, "audit"), labels_by_people(job), by_people_alone(job)
+        assert audit
+        assert all(labels[number] == alone[number] for number in audit)
 
 
 def test_by_default_and_with_one_worker_an_object_no_model_votes(tmp_path):

@@ -20,6 +20,7 @@ from support.jobs import (
 
 from autolabel import Answer, LabelingJob
 from autolabel.errors import SettingsError, VerificationError
+from autolabel.job.people import answers_so_far
 from autolabel.quality.reference import measure_gold, measure_repeats
 from autolabel.report.terminal import closing_summary
 from autolabel.report.verdict import peoples_errors
@@ -40,10 +41,26 @@ def measured(tmp_path_factory):
         yield job, truth, job.summary()["certificate"]["reference"]
 
 
+def as_audited(job, numbers):
+    """What gold objects would be labeled if they were audited: by their own answers and other settled labels."""
+    run = job.walk()
+    batch = run.store.one("SELECT batch FROM task WHERE purpose = 'audit' LIMIT 1")["batch"]
+    settled = {
+        row["object"]: json.loads(row["label"])
+        for row in run.store.rows("SELECT object, label FROM label WHERE batch < ?", batch)
+        if row["object"] not in numbers
+    }
+    answers = answers_so_far(run.store, run, batch)
+    return {
+        number: each.label
+        for number, each in run.task.consolidate_audit(answers, objects=list(numbers), settled=settled).items()
+    }
+
+
 def test_every_gold_object_is_asked_and_its_errors_are_counted_against_the_truth(measured):
     job, truth, reference = measured
-    labels = labels_by_people(job)
-    wrong = sum(labels[number] != truth[number] for number in GOLD)
+    labels, audited = labels_by_people(job), as_audited(job, GOLD)
+    wrong = sum(labels[number] != truth[number] or audited[number] != truth[number] for number in GOLD)
     assert 0 < wrong < len(GOLD) / 2
     assert (reference["method"], reference["measured"], reference["differing"]) == ("gold", len(GOLD), wrong)
     interval = measure_gold(COUNT, len(GOLD), wrong, 0.05)
