@@ -28,6 +28,7 @@ import numpy as np
 from autolabel.api.kinds import TaskKind
 from autolabel.consolidation.classes import AnswerSheet
 from autolabel.consolidation.dawid_skene import dawid_skene
+from autolabel.inference.encoder import View
 from autolabel.job.belief import believed
 from autolabel.learning.classifier import fit_classifier
 from autolabel.learning.features import fit_features
@@ -59,7 +60,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="model-prior-") as folder:
         vectors, truth = embedded(options.folder, options.cache or Path(folder))
-    features = fit_features(vectors).apply(vectors)
+    features = fit_features(vectors, [View(vectors.shape[1])]).apply(vectors)
     for answers in options.answers:
         rows = [compare(features, truth, answers, options, seed) for seed in range(options.seeds)]
         for row in rows if options.json else []:
