@@ -33,6 +33,7 @@ def repeat_some(run: Run, look: Look | None) -> None:
     """Ask second panels about a share of the objects that people labeled, as many at once as may be asked."""
     if not run.settings.repeats:
         return
+    publish_batch(run, look)
     chosen = run.steps.run("repeats", lambda: _choose(run, look))
     objects: list[int] = chosen.result["order"]
     size = run.request.max_concurrent_tasks

@@ -240,6 +240,18 @@ def test_a_job_that_people_label_alone_is_measured_as_a_whole(tmp_path):
         assert (reference["method"], reference["labels"], reference["machine_wrong_at_most"]) == ("repeats", 50, 0)
 
 
+@pytest.mark.parametrize("automated", [True, False])
+@pytest.mark.parametrize("count", [1, 3, 10, 14])
+def test_tiny_data_sets_are_repeated_and_measured_too(tmp_path, count, automated):
+    gold = write_gold(tmp_path, count, [0])
+    settings = resolved(gold=str(gold), repeats=1.0)
+    job, _ = run_job(tmp_path, settings, workers=2, count=count, automated=automated)
+    with job:
+        assert len(labels_by_people(job)) == len(answers_each(job, panel=2)) == count
+        assert job.summary()["certificate"]["reference"]["repeats"]["measured"] == count
+        job.verify()
+
+
 def test_a_stop_while_gold_is_asked_measures_nothing_and_keeps_what_there_is(tmp_path):
     gold = write_gold(tmp_path, 60, range(0, 60, 2))
     with LabelingJob.create(toy_request(tmp_path), settings=resolved(gold=str(gold)), clock=FixedClock()) as job:

@@ -22,7 +22,7 @@ def noisy(truth, wrong, rng):
 
 
 def delivered_and_design(rng, reference, machine, audits):
-    """Label by people before the freeze, then audit and walk; people take the rest. The machine's errors are bounded."""
+    """Label by people before the freeze, then audit and walk; people take the rest. Also bound the machine's errors."""
     limit = wrong_labels_that_break(ERROR, OBJECTS)
     allowed = allowed_errors(REMAINDER, limit, audits, DELTA)
     ranks = draw_audit(REMAINDER, audits, rng)
