@@ -11,7 +11,8 @@ import msgspec
 
 from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, job_reference_code
-from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, StorageError
+from autolabel.consolidation.redundancy import Redundancy
+from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, SettingsError, StorageError
 from autolabel.job.clock import Clock, iso
 from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
@@ -24,12 +25,15 @@ from autolabel.storage.durable import failpoint, make_folder, sync_folder, write
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
-from autolabel.tasks import task_for
+from autolabel.tasks import CrowdTask, task_for
+from autolabel.workforce.simulated import SimulatedWorkforce
 from autolabel.workforce.spec import absolute_spec, workforce_from_spec
+from autolabel.workforce.truth import read_gold
 
 if TYPE_CHECKING:
     from autolabel.api.request import LabelingJobRequest
     from autolabel.job.settings import Settings
+    from autolabel.tasks import Task
 
 CHUNK = 8 << 20
 
@@ -45,7 +49,9 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
     _check_name(parent, request)
     storage = Storage(storage_options(settings, request))
     categories = storage.read(_needed(request.categories_uri))
-    task = task_for(kind, LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names)
+    names = LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names
+    task = task_for(kind, names, consolidation=settings.consolidation)
+    _check_redundancy(settings, task)
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
 
@@ -62,10 +68,10 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
             limits=Limits(max_objects=settings.max_objects),
         )
         index.save(partial.index)
-        if settings.workforce is not None:
-            settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
-            with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
-                workforce_from_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+        with Manifest(partial.manifest, index) as manifest:
+            settings = _check_people(settings, request, manifest, task)
+            if settings.gold is not None:
+                settings = _snapshot_gold(settings.gold, settings, request, partial, manifest, task)
         write_atomically(partial.categories, categories)
         write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
         write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))
@@ -100,6 +106,35 @@ def _check_name(parent: Path, request: LabelingJobRequest) -> None:
             if there.name.lower() == request.name.lower():
                 msg = f"{there}: a job of this name is already there; choose another LabelingJobName, or resume it"
                 raise JobExistsError(msg)
+
+
+def _check_redundancy(settings: Settings, task: Task) -> None:
+    if settings.redundancy is Redundancy.ADAPTIVE and not isinstance(task, CrowdTask):
+        raise SettingsError(f"found redundancy = 'adaptive', which {task.kind} cannot do; expected 'fixed'")
+
+
+def _check_people(settings: Settings, request: LabelingJobRequest, manifest: Manifest, task: Task) -> Settings:
+    """Find out now whether people cannot answer; return the settings with the workforce's paths made absolute."""
+    if settings.workforce is None:
+        return settings
+    settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
+    people = workforce_from_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+    needed = request.workers_per_object * (2 if settings.repeats else 1)
+    if isinstance(people, SimulatedWorkforce) and len(people.workers) < needed:
+        raise SettingsError(
+            f"the simulated workforce has {len(people.workers)} workers; {needed} different people are needed for an "
+            f"object{' that is repeated' if settings.repeats else ''}; give it workers={needed} or more"
+        )
+    return settings
+
+
+def _snapshot_gold(
+    path: str, settings: Settings, request: LabelingJobRequest, folder: JobFolder, manifest: Manifest, task: Task
+) -> Settings:
+    """Keep the truth of the gold objects in the job: whatever becomes of the file, the job measures against this."""
+    gold = read_gold(path, Sources(manifest), task, attribute=request.label_attribute)
+    write_atomically(folder.gold, json.dumps({str(number): label for number, label in gold.items()}).encode())
+    return msgspec.structs.replace(settings, gold=str(Path(path).absolute()))
 
 
 def _needed(uri: str | None) -> str:

@@ -41,7 +41,7 @@ def write_batch_files(run: Run, batch: int) -> StepOutput:
     answers = answers_of(run.store, batch)
     rows = run.store.rows("SELECT * FROM label WHERE batch = ? AND source = 'people' ORDER BY object", batch)
     fields = {row["object"]: _people_fields(run, row) for row in rows}
-    closed = run.store.one("SELECT closed FROM task WHERE batch = ? LIMIT 1", batch)
+    closed = run.store.one("SELECT closed FROM task WHERE batch = ? OR again = ? LIMIT 1", batch, batch)
     if closed is None:
         msg = f"batch {batch} was never asked"
         raise RuntimeError(msg)

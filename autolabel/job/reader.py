@@ -64,7 +64,11 @@ class JobReader:
             if kind is None:
                 msg = f"{self.folder.request}: the document names no task type"
                 raise JobCorruptError(msg)
-            self.task = task_for(kind, LabelCategories.from_bytes(self.folder.categories.read_bytes(), kind).names)
+            self.task = task_for(
+                kind,
+                LabelCategories.from_bytes(self.folder.categories.read_bytes(), kind).names,
+                consolidation=self.settings.consolidation,
+            )
             index = ManifestIndex.load(self.folder.index)
             self.manifest = Manifest(self.folder.manifest, index)
         except (OSError, InvalidRequestError, SettingsError, msgspec.ValidationError, msgspec.DecodeError) as error:

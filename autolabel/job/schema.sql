@@ -16,20 +16,23 @@ CREATE TABLE step (          -- work that is done once; `inputs` chains every st
     finished TEXT NOT NULL
 );
 
-CREATE TABLE task (          -- an object that people were asked to label; asked once in a job's life
+CREATE TABLE task (          -- an object that people were asked to label; asked once in a job's life, but for repeats
     object    INTEGER PRIMARY KEY,
     batch     INTEGER NOT NULL,
-    purpose   TEXT NOT NULL CHECK (purpose IN ('train', 'audit', 'rest')),
-    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 9),
+    purpose   TEXT NOT NULL CHECK (purpose IN ('train', 'gold', 'audit', 'rest')),
+    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 18),     -- answers asked for; grows while more are worth it
     free      INTEGER NOT NULL CHECK (free BETWEEN 0 AND slots),
     published TEXT NOT NULL,
-    closed    TEXT            -- when consolidated, failed or withdrawn
+    closed    TEXT,           -- when consolidated, failed or withdrawn; NULL again while a second panel answers
+    again     INTEGER,        -- batch of the second panel of a repeated object
+    again_slots INTEGER NOT NULL DEFAULT 0 CHECK (again_slots BETWEEN 0 AND 9 AND slots - again_slots BETWEEN 1 AND 9)
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
 
 CREATE TABLE answer (        -- one worker's answer to one object; content NULL is a decline
     object    INTEGER NOT NULL REFERENCES task (object),
     worker    TEXT NOT NULL,
+    panel     INTEGER NOT NULL DEFAULT 1 CHECK (panel IN (1, 2)),  -- 2: measures, and never makes a label
     content   TEXT,
     submitted TEXT NOT NULL,
     seconds   REAL,
