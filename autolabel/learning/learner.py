@@ -8,8 +8,9 @@ import numpy as np
 
 from autolabel.errors import CheckpointError, ObjectError
 from autolabel.inference.checkpoint import Checkpoint
-from autolabel.inference.embed import Embeddings, embed_pool
+from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import PoolFitted
+from autolabel.inference.shards.embeddings import Embeddings
 from autolabel.learning.base import Arrays, Predictions, Prepared
 from autolabel.learning.checked import check_model
 from autolabel.learning.classifier import fit_classifier
@@ -108,6 +109,7 @@ class ClassificationLearner:
         facts = {
             "encoder": self._encoder.name,
             "fingerprint": self._encoder.fingerprint,
+            "route": embeddings.route,
             "dim": self._encoder.dim,
         }
         return Prepared(facts, arrays, dict(embeddings.failures))

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from autolabel.errors import CheckpointError, ObjectError, StorageError
-from autolabel.inference import embed
-from autolabel.inference.embed import Embeddings, embed_pool
+from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import Modality
+from autolabel.inference.shards import layout
+from autolabel.inference.shards.embeddings import Embeddings
+from autolabel.inference.shards.workers import AHEAD
 from autolabel.storage.durable import failpoints
 
 POOL = np.arange(3, 53) * 2
@@ -20,7 +22,7 @@ POOL = np.arange(3, 53) * 2
 class Hashes:
     """An encoder whose vectors are digests of its texts; it counts what it encodes."""
 
-    name, dim, modality, window = "hashes", 6, Modality.TEXT, 4
+    name, route, dim, modality, window = "hashes", "by hand", 6, Modality.TEXT, 4
 
     def __init__(self, fingerprint="f" * 64):
         self.fingerprint = fingerprint
@@ -45,7 +47,10 @@ class Hashes:
 class Texts:
     """Object n is the text "n"; some cannot be read, some are empty, and after `until` nothing can be reached."""
 
-    def __init__(self, *, unreadable=(), empty=(), until=10**9):
+    content = "c" * 64
+
+    def __init__(self, *, unreadable=(), empty=(), until=10**9, ahead=0):
+        self.ahead = ahead
         self.unreadable, self.empty, self.until = set(unreadable), set(empty), until
         self.threads = set()
 
@@ -60,7 +65,7 @@ class Texts:
 
 @pytest.fixture(autouse=True)
 def _short_shards(monkeypatch):
-    monkeypatch.setattr(embed, "SHARD", 8)
+    monkeypatch.setattr(layout, "SHARD", 8)
 
 
 def vector(number):
@@ -144,9 +149,9 @@ def test_killed_at_any_durable_operation_it_loses_one_shard_and_ends_with_the_sa
 
         first, second = Hashes(), Hashes()
         with failpoints(die), pytest.raises(Killed):
-            embed_pool(first, Texts(empty=[8]), folder, rows=POOL)
+            embed_pool(first, Texts(empty=[8]), folder, rows=POOL, threads=1)
         embed_pool(second, Texts(empty=[8]), folder, rows=POOL)
-        assert len(first.seen) + len(second.seen) <= 49 + 8
+        assert len(first.seen) + len(second.seen) <= 49 + 8 + AHEAD * Hashes.window
         assert {name: data for name, data in files_of(folder).items() if name in clean} == clean
 
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from autolabel.errors import ObjectError
-from autolabel.inference.images import Framing, ImageLimits, decode_image, open_image
+from autolabel.inference.framing import Framing, decode_image
+from autolabel.inference.images import ImageLimits, open_image
 
 SMALL = Framing(32, cut=0.0)
 RED = (200, 30, 40)
