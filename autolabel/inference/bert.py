@@ -117,7 +117,7 @@ class BertEncoder:
         for rows in batches_of_one_length(lengths, self._budget):
             out[rows] = runtime.run(np.stack([batch[row] for row in rows]).astype(np.int64))
         # Here and not in the graph, because runtimes reduce a batch of one text in another order than a larger one.
-        views = out.reshape(len(batch), len(self.views), -1)
+        views = out.reshape(len(batch), len(self.views), self.views[0].width)
         views /= np.maximum(np.linalg.norm(views, axis=2, keepdims=True), 1e-12)
         return out
 
