@@ -21,6 +21,9 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--endpoint-url", help="S3 endpoint")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--runtime", default="auto", help="auto, onnxruntime, openvino or torch (on processors)")
+    parser.add_argument(
+        "--int8", action="store_true", help="compute in 8-bit integers if a sample gets the same labels that way"
+    )
     parser.add_argument("--threads", type=int, default=0, help="threads that decode and encode (default: one a core)")
     parser.add_argument("--max-objects", type=int, default=10_000_000)
     add_json(parser)
@@ -43,6 +46,7 @@ def _score(options: argparse.Namespace) -> int:
         endpoint_url=options.endpoint_url,
         device=options.device,
         runtime=RuntimeKind(options.runtime),
+        int8=options.int8,
         threads=options.threads,
         max_objects=options.max_objects,
     )
@@ -55,6 +59,10 @@ def _score(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result)
     else:
+        if result["int8"] is not None:
+            found = result["int8"]["agreement"]
+            refusal = result["int8"]["refusal"]
+            say(f"int8 is refused: {refusal}" if refusal else f"int8 is used: {found['same']:.2%} the same labels")
         where = result["scores"] or f"part {options.shard} is in {options.output}"
         say(f"{result['scored']:,} objects scored, {result['failed']:,} failed: {where}")
     return ExitCode.FINISHED

@@ -112,8 +112,10 @@ class ImageEncoder:
         self._limits = limits
         side = wants.framing.size
         example = torch.arange(2 * side * side * 3).mul(2_654_435_761).remainder(256).to(torch.uint8)
-        fed = Network(FromPixels(network, wants).eval(), example.view(2, side, side, 3), fingerprint=self.fingerprint)
-        self._runtime = LazyRuntime(fed, device, compute)
+        self.network = Network(
+            FromPixels(network, wants).eval(), example.view(2, side, side, 3), fingerprint=self.fingerprint
+        )
+        self._runtime = LazyRuntime(self.network, device, compute)
 
     @property
     def route(self) -> str:

@@ -49,6 +49,8 @@ WINDOW = {"cpu": 256, "cuda": 16_384}
 """Texts that are put in order of their length together: enough of each length, and work for every thread."""
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 65_536}
 """Word pieces that go through the network at once: their activations stay in cache."""
+ONE_TEXT = 1
+"""Budget of a batch that holds one text, however long: 8-bit activations must not depend on their neighbours'."""
 
 
 class BertEncoder:
@@ -80,7 +82,6 @@ class BertEncoder:
         self.dim = sum(view.width for view in self.views)
         self.modality = Modality.TEXT
         self.window = WINDOW[device.type]
-        self._budget = TOKEN_BUDGET[device.type]
         self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(pieces)
@@ -96,9 +97,10 @@ class BertEncoder:
             "bf16": compute.bf16,
         }
         self.fingerprint = fingerprint_of(hashlib.sha256(weights).hexdigest(), settings)
+        self._budget = ONE_TEXT if self.fingerprint in compute.int8 else TOKEN_BUDGET[device.type]
         example = torch.arange(2 * min(24, pieces)).mul(7919).remainder(shape.vocab_size).view(2, -1)
-        network = Network(load_bert(shape, weights, folder), example, dynamic=(0, 1), fingerprint=self.fingerprint)
-        self._runtime = LazyRuntime(network, device, compute)
+        self.network = Network(load_bert(shape, weights, folder), example, dynamic=(0, 1), fingerprint=self.fingerprint)
+        self._runtime = LazyRuntime(self.network, device, compute)
 
     @property
     def route(self) -> str:

@@ -15,6 +15,7 @@ from autolabel.inference.runtimes.base import RuntimeKind
 from autolabel.inference.runtimes.device import Compute
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
     from autolabel.inference.encoder import Encoder, State
@@ -113,6 +114,7 @@ def encoder_for(
     state: State | None = None,
     bf16: bool = False,
     runtime: RuntimeKind = RuntimeKind.AUTO,
+    int8: Mapping[str, bytes] | None = None,
 ) -> Encoder:
     """Build an encoder by name.
 
@@ -131,6 +133,8 @@ def encoder_for(
         Run networks in bfloat16.
     runtime
         What computes networks on a processor.
+    int8
+        Graphs to compute some networks with, see `autolabel.inference.runtimes.int8`.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def encoder_for(
     SettingsError
         The device is not there, or the encoder cannot take the size.
     """
-    return _build(name, Compute(device, runtime, bf16), size, state or {})
+    return _build(name, Compute(device, runtime, bf16, int8 or {}), size, state or {})
 
 
 def _build(name: str, compute: Compute, size: int | None, state: State) -> Encoder:

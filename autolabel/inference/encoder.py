@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autolabel.inference.images import Picture
+    from autolabel.inference.runtimes.base import Network
 
 Prepared = Any
 """What `Encoder.prepare` makes and `Encoder.encode` takes: pixels, token ids, or the text itself."""
@@ -126,6 +127,16 @@ class PoolFitted(Protocol):
 
     def restore(self, state: State) -> None:
         """Take over what an earlier `fit` had learned."""
+        ...
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """An encoder that is a network, whose products can be computed in another precision."""
+
+    @property
+    def network(self) -> Network:
+        """From what `prepare` makes, stacked, to vectors."""
         ...
 
 

@@ -49,6 +49,11 @@ class FusedEncoder:
         self.window = min(part.window for part in parts)
 
     @property
+    def parts(self) -> tuple[Encoder, ...]:
+        """The encoders, silent ones included."""
+        return self._parts
+
+    @property
     def dim(self) -> int:
         """Sum of the parts' widths."""
         return sum(part.dim for _, part in self._speaking())

@@ -18,12 +18,14 @@ import numpy as np
 from autolabel.errors import CheckpointError, SettingsError
 from autolabel.inference.catalogue import encoder_for
 from autolabel.inference.runtimes.base import RuntimeKind
+from autolabel.inference.runtimes.device import choose_device
 from autolabel.inference.shards.layout import lay_out
 from autolabel.inference.shards.scorer import ShardScorer
 from autolabel.job.models import find_checkpoint
+from autolabel.job.reduced import decide
 from autolabel.job.settings import Settings
 from autolabel.job.sources import source_reader
-from autolabel.learning.confidence import signals_from
+from autolabel.learning.agreement import error_probability
 from autolabel.learning.learner import encoder_state
 from autolabel.learning.packed import classifier_of
 from autolabel.learning.rescoring import head_on_embeddings
@@ -37,11 +39,12 @@ from autolabel.storage.router import Storage
 from autolabel.storage.uri import parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from autolabel.inference.checkpoint import Checkpoint
     from autolabel.inference.encoder import Encoder
     from autolabel.inference.shards.layout import Receipt, Shard
+    from autolabel.job.reduced import Decision
     from autolabel.learning.confidence import ErrorModel
     from autolabel.learning.rescoring import CentredHead
     from autolabel.manifest.index import ManifestIndex
@@ -68,6 +71,8 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_url: str | None = None
     device: str = "auto"
     runtime: RuntimeKind = RuntimeKind.AUTO
+    int8: bool = False
+    """Compute networks in 8-bit integers if a sample of the objects gets the same labels that way."""
     threads: int = 0
     """Threads that read, decode and encode; 0: one a core."""
     max_objects: int = 10_000_000
@@ -95,16 +100,32 @@ class Part:
 
 
 class Scoring:
-    """A request that was opened: its shards, and what scores them."""
+    """A request that was opened: its shards, and what scores them.
+
+    Attributes
+    ----------
+    precision
+        What was decided about 8-bit integers; ``None`` when nobody asked for them.
+    """
 
     def __init__(
-        self, manifest: Manifest, shards: Sequence[Shard], scorer: ShardScorer, head: CentredHead, errors: ErrorModel
+        self,
+        shards: Sequence[Shard],
+        scorer: ShardScorer,
+        head: CentredHead,
+        errors: ErrorModel,
+        precision: Decision | None,
     ) -> None:
         self.shards = shards
-        self._manifest = manifest
+        self.precision = precision
         self._scorer = scorer
         self._head = head
         self._errors = errors
+
+    @property
+    def route(self) -> str:
+        """How the vectors are computed; see `Encoder.route`."""
+        return self._scorer.origin.route
 
     def score(self, shards: Sequence[Shard], progress: Callable[[int], None] = lambda _count: None) -> list[Receipt]:
         """Embed and score shards, except for what is finished; return their receipts in order.
@@ -130,9 +151,7 @@ class Scoring:
             kept = ~np.isin(shard.objects, failed)
             scores = read_scores(shard)[kept]
             predicted, confidence = scores["predicted"], scores["confidence"]
-            signals = signals_from(confidence, scores["margin"], scores["entropy"])
-            wrong = self._errors.error_probability(signals, predicted.astype(np.int64))
-            columns = (shard.objects[kept], predicted, confidence, wrong)
+            columns = (shard.objects[kept], predicted, confidence, error_probability(scores, self._errors))
             yield "".join(
                 f'{{"id":{number},"class_id":{label},"confidence":{sure!r},"error_probability":{error!r}}}\n'
                 for number, label, sure, error in zip(*(each.tolist() for each in columns), strict=True)
@@ -145,7 +164,8 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
     Returns
     -------
     ``scored``, ``failed`` (with reasons by object) and ``scores``, the path of the scores file: a line an object with
-    ``id``, ``class_id``, ``confidence`` and ``error_probability``, in manifest order; ``None`` for a part.
+    ``id``, ``class_id``, ``confidence`` and ``error_probability``, in manifest order; ``None`` for a part. ``route``
+    says how the vectors were computed, ``int8`` what was decided about 8-bit integers, if they were asked for.
 
     Raises
     ------
@@ -180,6 +200,8 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
         "failed": len(failures),
         "failures": {str(number): failures[number] for number in sorted(failures)},
         "scores": str(path) if part is None else None,
+        "route": scoring.route,
+        "int8": None if scoring.precision is None else msgspec.to_builtins(scoring.precision),
     }
 
 
@@ -207,16 +229,25 @@ def open_scoring(
     with Manifest(path, index) as manifest:
         sources = source_reader(manifest, storage.options, settings, checkpoint.task_kind)
         bad = np.asarray([line.object for line in index.bad], np.int64)
-        shards = lay_out(Path(request.output) / EMBEDDINGS, np.setdiff1d(np.arange(len(index)), bad))
-        scorer = ShardScorer(_encoder(request, checkpoint), sources, threads=request.threads, progress=advance)
+        rows = np.setdiff1d(np.arange(len(index)), bad)
+        shards = lay_out(Path(request.output) / EMBEDDINGS, rows)
+        decision: Decision | None = None
+        graphs: Mapping[str, bytes] = {}
+        if request.int8:
+            if choose_device(request.device).type != "cpu":
+                raise SettingsError("8-bit integers are for processors; leave out int8, or set the device to cpu")
+            decision, graphs = decide(checkpoint, sources, rows, Path(request.output), threads=request.threads)
+        encoder = _encoder(request, checkpoint, graphs)
+        scorer = ShardScorer(encoder, sources, threads=request.threads, progress=advance)
         head = head_on_embeddings(checkpoint.arrays)
-        yield Scoring(manifest, shards, scorer, head, classifier_of(checkpoint.arrays).errors_alone), index
+        yield Scoring(shards, scorer, head, classifier_of(checkpoint.arrays).errors_alone, decision), index
 
 
-def _encoder(request: ScoreRequest, checkpoint: Checkpoint) -> Encoder:
-    encoder = encoder_for(
-        checkpoint.encoder, device=request.device, state=encoder_state(checkpoint), runtime=request.runtime
-    )
+def _encoder(request: ScoreRequest, checkpoint: Checkpoint, int8: Mapping[str, bytes]) -> Encoder:
+    """Build the encoder that the model was trained on; `CheckpointError` when it is another one here."""
+    device = "cpu" if int8 else request.device
+    state = encoder_state(checkpoint)
+    encoder = encoder_for(checkpoint.encoder, device=device, state=state, runtime=request.runtime, int8=int8)
     if encoder.fingerprint != checkpoint.encoder_fingerprint:
         raise CheckpointError(
             f"{request.model}: trained on vectors of {checkpoint.encoder} ({checkpoint.encoder_fingerprint[:12]}), the "

@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autolabel.api.kinds import TaskKind
 from autolabel.cli.main import main
 from autolabel.errors import SettingsError
+from autolabel.inference.catalogue import encoder_for
 from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.shards import layout
 from autolabel.inference.shards.embeddings import Embeddings
+from autolabel.job import reduced
 from autolabel.job.scoring import Part, ScoreRequest, score_manifest
-from autolabel.learning.learner import predict_with
+from autolabel.learning.learner import ClassificationLearner, predict_with
 from autolabel.report.progress import ProgressReporter
 from autolabel.storage.durable import failpoints
 from autolabel.testing import toy_job, write_toy_texts
@@ -206,3 +209,53 @@ def test_the_command_scores_parts_and_says_what_it_did(folder, model, capsys, mo
     for bad, says in ((("--shard", "3/2"), "3/8"), (("--runtime", "magic"), "openvino")):
         assert main((*words, *bad)) == 2
         assert says in capsys.readouterr().err
+
+
+def test_int8_that_was_asked_for_and_cannot_be_is_refused_with_a_reason_and_scores_all_the_same(
+    folder, model, capsys, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    score(folder, model, output="plain")
+    words = ("score", "manifest.jsonl", "--model", str(model), "--output", "int8", "--int8")
+    assert main(words) == 0
+    assert "int8 is refused: tfidf holds no network" in capsys.readouterr().err
+    assert (folder / "int8" / "scores.jsonl").read_bytes() == (folder / "plain" / "scores.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_int8_is_used_past_its_agreement_test_by_every_part_and_the_decision_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "SHARD", 256)
+    labels = write_toy_texts(tmp_path, 1_000, seed=5, noise=0.1)
+    texts = [json.loads(line)["source"] for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
+
+    class Texts:
+        content, ahead = "toy", 0
+
+        def get(self, number):
+            return texts[number]
+
+    encoder = encoder_for("minilm-l6-v2", device="cpu")
+    learner = ClassificationLearner(encoder, kind=TaskKind.TEXT_CLASSIFICATION, categories=("a", "b", "c"), seed=0)
+    objects = np.arange(200)
+    prepared = learner.prepare(Texts(), objects, tmp_path / "pool", lambda _done, _all: None)
+    learner.resume(tmp_path / "pool", prepared.facts, prepared.arrays)
+    arrays, _ = learner.fit(objects, labels[:200], previous=None, search=True)
+    (tmp_path / "model.tar.gz").write_bytes(learner.checkpoint(arrays, {}).pack())
+
+    def scored(**options):
+        request = ScoreRequest(
+            manifest=str(tmp_path / "manifest.jsonl"), model=str(tmp_path / "model.tar.gz"),
+            output=str(tmp_path / "out"), int8=True,
+        )  # fmt: skip
+        return score_manifest(request, progress=ProgressReporter(), **options)
+
+    first = scored(part=Part(1, 2))
+    assert first["int8"]["refusal"] == ""
+    assert first["int8"]["agreement"]["same"] >= 0.99
+    monkeypatch.setattr(reduced, "_try", lambda *_: pytest.fail("decided again"))
+    assert scored(part=Part(2, 2))["route"] == first["route"]
+    assert "int8" in first["route"]
+    whole = scored(part=None)
+    found = [json.loads(line)["class_id"] for line in Path(whole["scores"]).read_text().splitlines()]
+    assert np.mean(np.asarray(found) == labels) > 0.95

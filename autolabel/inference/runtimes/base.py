@@ -23,14 +23,6 @@ class RuntimeKind(StrEnum):
     """The reference that the others are compared with, and the fallback for what they cannot read."""
 
 
-class Precision(StrEnum):
-    """What a network's products are computed in."""
-
-    FP32 = "fp32"
-    INT8 = "int8"
-    """Two to five times as fast, and not the same: only past `autolabel.inference.runtimes.agreement`."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """A torch module from one array ``(B, ...)`` to features ``(B, D)``.

@@ -35,8 +35,9 @@ WORTH = 1.05
 def open_runtime(network: Network, device: torch.device, compute: Compute) -> Runtime:
     """Return what computes a network on a device.
 
-    On processors a graph is exported and kept (see `graph_cache`). A network that cannot be exported, any network where
-    ONNX Runtime is not installed, and every network in bfloat16 or on another device, runs eagerly.
+    A graph of 8-bit products is taken where there is one. Else a graph is exported on processors, and kept (see
+    `graph_cache`). A network that cannot be exported, any network where ONNX Runtime is not installed, and every
+    network in bfloat16 or on another device, runs eagerly.
 
     Raises
     ------
@@ -44,6 +45,8 @@ def open_runtime(network: Network, device: torch.device, compute: Compute) -> Ru
         A runtime was asked for by name that is not installed, or that cannot read this network.
     """
     kind = compute.runtime
+    if device.type == "cpu" and network.fingerprint in compute.int8:
+        return OnnxRuntime(compute.int8[network.fingerprint], precision="int8")
     if device.type != "cpu" or compute.bf16 or kind is RuntimeKind.TORCH:
         return EagerRuntime(network, device, bf16=compute.bf16)
     if kind is not RuntimeKind.AUTO:

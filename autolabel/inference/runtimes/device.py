@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autolabel.errors import SettingsError
 from autolabel.inference.runtimes.base import RuntimeKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
 
@@ -22,6 +24,8 @@ class Compute:
     """What computes networks on a processor."""
     bf16: bool = False
     """Compute in bfloat16; on a processor without the instructions four times slower."""
+    int8: Mapping[str, bytes] = field(default_factory=dict)
+    """Graphs of 8-bit products, by the fingerprint of their network: see `autolabel.inference.runtimes.int8`."""
 
     def torch_device(self) -> torch.device:
         """Return the device; `SettingsError` when it is not there."""

@@ -84,7 +84,7 @@ def export(network: Network) -> bytes:
     axes = dict.fromkeys(network.dynamic, torch.export.Dim.DYNAMIC)
     module = network.module.cpu()
     try:
-        with _silenced():
+        with silenced():
             program = torch.onnx.export(
                 module, (network.example,), dynamo=True, dynamic_shapes=(axes,), verbose=False, optimize=True
             )
@@ -112,7 +112,7 @@ def _strip(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Keep the exporter's progress and its advice about its own internals off the console."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
