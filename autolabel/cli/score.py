@@ -17,6 +17,9 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--model", required=True, help="a job's model: name, model ARN, folder or model.tar.gz")
     parser.add_argument("--output", required=True, help="folder for scores.jsonl and the embeddings")
     parser.add_argument("--shard", metavar="I/N", help="do the I-th of N parts only; a run without it then finishes")
+    parser.add_argument(
+        "--labels-only", action="store_true", help="write labels.jsonl; read only what may have changed"
+    )
     parser.add_argument("--root", help="folder that relative source-refs start at (default: the manifest's)")
     parser.add_argument("--endpoint-url", help="S3 endpoint")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -46,6 +49,7 @@ def _score(options: argparse.Namespace) -> int:
         endpoint_url=options.endpoint_url,
         device=options.device,
         runtime=RuntimeKind(options.runtime),
+        labels_only=options.labels_only,
         int8=options.int8,
         threads=options.threads,
         max_objects=options.max_objects,

@@ -21,6 +21,7 @@ from autolabel.inference.runtimes.base import RuntimeKind
 from autolabel.inference.runtimes.device import choose_device
 from autolabel.inference.shards.layout import lay_out
 from autolabel.inference.shards.scorer import ShardScorer
+from autolabel.inference.shards.streaming import each_shard
 from autolabel.job.models import find_checkpoint
 from autolabel.job.reduced import decide
 from autolabel.job.settings import Settings
@@ -29,7 +30,7 @@ from autolabel.learning.agreement import error_probability
 from autolabel.learning.learner import encoder_state
 from autolabel.learning.packed import classifier_of
 from autolabel.learning.rescoring import head_on_embeddings
-from autolabel.learning.score_shards import read_scores, score_shard
+from autolabel.learning.score_shards import keep_head, label_shard, read_scores, score_shard
 from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
 from autolabel.manifest.reader import index_manifest
@@ -40,6 +41,8 @@ from autolabel.storage.uri import parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from autolabel.inference.checkpoint import Checkpoint
     from autolabel.inference.encoder import Encoder
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 MANIFEST = "input.manifest"
 EMBEDDINGS = "embeddings"
 SCORES = "scores.jsonl"
+LABELS = "labels.jsonl"
 CHUNK = 8 << 20
 """Bytes of a manifest that are copied at a time."""
 
@@ -71,6 +75,8 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_url: str | None = None
     device: str = "auto"
     runtime: RuntimeKind = RuntimeKind.AUTO
+    labels_only: bool = False
+    """Want no confidence, only labels: objects whose label cannot have changed since the last scores are not read."""
     int8: bool = False
     """Compute networks in 8-bit integers if a sample of the objects gets the same labels that way."""
     threads: int = 0
@@ -127,11 +133,19 @@ class Scoring:
         """How the vectors are computed; see `Encoder.route`."""
         return self._scorer.origin.route
 
-    def score(self, shards: Sequence[Shard], progress: Callable[[int], None] = lambda _count: None) -> list[Receipt]:
-        """Embed and score shards, except for what is finished; return their receipts in order.
+    def score(
+        self,
+        shards: Sequence[Shard],
+        progress: Callable[[int], None] = lambda _count: None,
+        *,
+        labels_only: bool = False,
+    ) -> list[Receipt]:
+        """Embed and score shards, or only embed them, except for what is finished; return their receipts in order.
 
         `progress` is called with the number of objects of each shard that was finished before.
         """
+        for shard in self.shards[:1]:
+            keep_head(shard.folder, self._head)
         receipts = {shard.place: shard.finished(self._scorer.origin) for shard in shards}
         missing = [shard for shard in shards if receipts[shard.place] is None]
         progress(sum(len(shard.objects) for shard in shards if receipts[shard.place] is not None))
@@ -139,16 +153,27 @@ class Scoring:
         with closing(self._scorer.map(missing)) as made:
             for shard in shards:
                 receipt = receipts[shard.place] or next(made)
-                score_shard(shard, receipt, self._head)
+                if not labels_only:
+                    score_shard(shard, receipt, self._head)
                 found.append(receipt)
         return found
+
+    def label_lines(self, receipts: Sequence[Receipt], threads: int) -> Iterator[tuple[bytes, int]]:
+        """Lines of the labels file, a shard at a time, and how many vectors were read for them."""
+        by_place = {shard.place: receipt for shard, receipt in zip(self.shards, receipts, strict=True)}
+
+        def label(shard: Shard) -> tuple[bytes, int]:
+            labels, read = label_shard(shard, by_place[shard.place], self._head)
+            kept = _without_failures(shard, by_place[shard.place])
+            pairs = zip(shard.objects[kept].tolist(), labels[kept].tolist(), strict=True)
+            return "".join(f'{{"id":{number},"class_id":{label}}}\n' for number, label in pairs).encode(), read
+
+        return each_shard(label, self.shards, threads=threads)
 
     def lines(self) -> Iterator[bytes]:
         """Lines of the scores file, a shard at a time, of every object that has a vector; all shards are scored."""
         for shard in self.shards:
-            receipt = shard.read_receipt()
-            failed = np.asarray([int(number) for number in receipt.failures] if receipt else [], np.int64)
-            kept = ~np.isin(shard.objects, failed)
+            kept = _without_failures(shard, shard.read_receipt())
             scores = read_scores(shard)[kept]
             predicted, confidence = scores["predicted"], scores["confidence"]
             columns = (shard.objects[kept], predicted, confidence, error_probability(scores, self._errors))
@@ -158,14 +183,21 @@ class Scoring:
             ).encode()
 
 
+def _without_failures(shard: Shard, receipt: Receipt | None) -> NDArray[np.bool_]:
+    """Whether each object of a shard has a vector."""
+    failed = [int(number) for number in receipt.failures] if receipt is not None else []
+    return ~np.isin(shard.objects, np.asarray(failed, np.int64))
+
+
 def score_manifest(request: ScoreRequest, *, part: Part | None, progress: ProgressReporter) -> dict[str, Any]:
     """Score every object of a manifest, or those of a part; what is in the output folder is not computed twice.
 
     Returns
     -------
     ``scored``, ``failed`` (with reasons by object) and ``scores``, the path of the scores file: a line an object with
-    ``id``, ``class_id``, ``confidence`` and ``error_probability``, in manifest order; ``None`` for a part. ``route``
-    says how the vectors were computed, ``int8`` what was decided about 8-bit integers, if they were asked for.
+    ``id``, ``class_id``, ``confidence`` and ``error_probability``, in manifest order; ``None`` for a part. Of labels
+    only there are ``id`` and ``class_id``, and ``read`` is how many embeddings had to be read for them. ``route`` says
+    how the vectors were computed, ``int8`` what was decided about 8-bit integers, if they were asked for.
 
     Raises
     ------
@@ -186,11 +218,19 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
         shards = (part or Part()).of(scoring.shards)
         total = sum(len(shard.objects) for shard in shards)
         progress.phase("embedding and scoring")
-        receipts = scoring.score(shards, advance)
-        path = Path(request.output) / SCORES
+        receipts = scoring.score(shards, advance, labels_only=request.labels_only)
+        path = Path(request.output) / (LABELS if request.labels_only else SCORES)
+        read = 0
+
+        def labels() -> Iterator[bytes]:
+            nonlocal read
+            for text, count in scoring.label_lines(receipts, request.threads):
+                read += count
+                yield text
+
         if part is None:
             progress.phase("writing")
-            write_atomically(path, scoring.lines())
+            write_atomically(path, labels() if request.labels_only else scoring.lines())
     failures = {int(number): reason for each in receipts for number, reason in each.failures.items()}
     scored = total - len(failures)
     if part is None:
@@ -200,6 +240,7 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
         "failed": len(failures),
         "failures": {str(number): failures[number] for number in sorted(failures)},
         "scores": str(path) if part is None else None,
+        "read": read if request.labels_only and part is None else None,
         "route": scoring.route,
         "int8": None if scoring.precision is None else msgspec.to_builtins(scoring.precision),
     }
@@ -245,9 +286,14 @@ def open_scoring(
 
 def _encoder(request: ScoreRequest, checkpoint: Checkpoint, int8: Mapping[str, bytes]) -> Encoder:
     """Build the encoder that the model was trained on; `CheckpointError` when it is another one here."""
-    device = "cpu" if int8 else request.device
-    state = encoder_state(checkpoint)
-    encoder = encoder_for(checkpoint.encoder, device=device, state=state, runtime=request.runtime, int8=int8)
+    encoder = encoder_for(
+        checkpoint.encoder,
+        device=request.device,
+        state=encoder_state(checkpoint),
+        runtime=request.runtime,
+        trials=Path(request.output) / EMBEDDINGS,
+        int8=int8,
+    )
     if encoder.fingerprint != checkpoint.encoder_fingerprint:
         raise CheckpointError(
             f"{request.model}: trained on vectors of {checkpoint.encoder} ({checkpoint.encoder_fingerprint[:12]}), the "

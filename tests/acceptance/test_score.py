@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -46,8 +47,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def score(folder, model, *, part=None, output="out", manifest="manifest.jsonl"):
-    request = ScoreRequest(manifest=str(folder / manifest), model=str(model), output=str(folder / output))
+def score(folder, model, *, part=None, output="out", manifest="manifest.jsonl", **options):
+    request = ScoreRequest(manifest=str(folder / manifest), model=str(model), output=str(folder / output), **options)
     return score_manifest(request, part=part, progress=ProgressReporter())
 
 
@@ -120,6 +121,36 @@ def test_another_model_of_the_same_encoder_embeds_nothing_again(folder, model, m
     after = [json.loads(line)["class_id"] for line in (folder / "out" / "scores.jsonl").read_text().splitlines()]
     assert after == [2 - each for each in before]
     assert {path: path.stat().st_mtime_ns for path in embeddings} == embeddings
+
+
+def test_labels_alone_are_those_of_full_scoring_and_most_embeddings_are_not_read(folder, model):
+    def retrained(amount, name):
+        checkpoint = Checkpoint.load_tar(model)
+        rng = np.random.default_rng(1)
+        arrays = dict(checkpoint.arrays)
+        step = amount * np.abs(arrays["head.weight"]).mean()
+        arrays["head.weight"] = (
+            arrays["head.weight"] + step * rng.standard_normal(arrays["head.weight"].shape)
+        ).astype(np.float32)
+        (folder / name).write_bytes(dataclasses.replace(checkpoint, arrays=arrays).pack())
+        return folder / name
+
+    def labels(result):
+        return [
+            {key: line[key] for key in ("id", "class_id")}
+            for line in map(json.loads, Path(result["scores"]).read_text().splitlines())
+        ]
+
+    first = score(folder, model, labels_only=True)
+    assert first["read"] == COUNT
+    score(folder, model)
+    assert score(folder, model, labels_only=True)["read"] == 0
+    for amount, least, most in ((1e-4, 0, 10), (3.0, COUNT, COUNT)):
+        later = retrained(amount, f"{amount}.tar.gz")
+        found = score(folder, later, labels_only=True)
+        assert found["scores"].endswith("labels.jsonl")
+        assert least <= found["read"] <= most
+        assert labels(found) == labels(score(folder, later, output=f"full-{amount}"))
 
 
 def test_scores_that_were_damaged_are_made_again(folder, model):

@@ -242,3 +242,16 @@ def test_the_faster_runtime_is_chosen_once_and_remembered(cache, graph, monkeypa
     assert fastest(graph, network()) is winner
     monkeypatch.setattr(choose, "_seconds_in_turns", lambda *_: pytest.fail("tried again"))
     assert fastest(graph, network()) is winner
+
+
+@pytest.mark.skipif(not choose.has_openvino(), reason="the extra openvino is not installed")
+def test_all_who_write_into_a_folder_use_the_runtime_that_the_first_found_the_fastest(
+    cache, graph, monkeypatch, tmp_path
+):
+    shared = tmp_path / "shared"
+    monkeypatch.setattr(choose, "_seconds_in_turns", lambda *_: (2.0, 1.0))
+    assert fastest(graph, network(), shared) is RuntimeKind.OPENVINO
+    monkeypatch.setenv("AUTOLABEL_CACHE", str(tmp_path / "another machine"))
+    monkeypatch.setattr(choose, "_seconds_in_turns", lambda *_: (1.0, 2.0))
+    assert fastest(graph, network(), shared) is RuntimeKind.OPENVINO
+    assert fastest(graph, network()) is RuntimeKind.ONNX

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from autolabel.inference.runtimes.openvino import OpenVinoRuntime, has_openvino
 from autolabel.inference.runtimes.ort import OnnxRuntime
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from numpy.typing import NDArray
 
@@ -60,7 +63,7 @@ def open_runtime(network: Network, device: torch.device, compute: Compute) -> Ru
             return EagerRuntime(network, device)
         raise SettingsError(f"{kind} cannot compute this network ({error}); use the runtime torch") from error
     if kind is RuntimeKind.AUTO:
-        kind = fastest(graph, network) if has_openvino() else RuntimeKind.ONNX
+        kind = fastest(graph, network, compute.trials) if has_openvino() else RuntimeKind.ONNX
     return OpenVinoRuntime(graph) if kind is RuntimeKind.OPENVINO else OnnxRuntime(graph)
 
 
@@ -80,11 +83,20 @@ class LazyRuntime:
             return self._runtime
 
 
-def fastest(graph: bytes, network: Network) -> RuntimeKind:
-    """Try ONNX Runtime and OpenVINO in turns for a second each; the answer is remembered in the cache."""
-    from importlib.metadata import version
+def fastest(graph: bytes, network: Network, folder: Path | None = None) -> RuntimeKind:
+    """Try ONNX Runtime and OpenVINO in turns for a second each; the answer is remembered.
 
-    settings = [hashlib.sha256(graph).hexdigest(), version("onnxruntime"), version("openvino"), _processor()]
+    Parameters
+    ----------
+    folder
+        Where the answer is kept for everybody who writes into it, whatever their processors; ``None``: in the cache,
+        for this processor.
+    """
+    digest = hashlib.sha256(graph).hexdigest()
+    if folder is not None:
+        name = f"runtime-{digest[:16]}.txt"
+        return RuntimeKind(cached(name, lambda: fastest(graph, network).encode(), folder=folder).decode())
+    settings = [digest, version("onnxruntime"), version("openvino"), _processor()]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     return RuntimeKind(cached(f"trials/{key}.txt", lambda: _try(graph, network).encode()).decode())
 

@@ -10,6 +10,7 @@ from autolabel.inference.runtimes.base import RuntimeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import torch
 
@@ -24,6 +25,8 @@ class Compute:
     """What computes networks on a processor."""
     bf16: bool = False
     """Compute in bfloat16; on a processor without the instructions four times slower."""
+    trials: Path | None = None
+    """Folder that remembers which runtime won, so that all who write into it use the same; ``None``: the cache."""
     int8: Mapping[str, bytes] = field(default_factory=dict)
     """Graphs of 8-bit products, by the fingerprint of their network: see `autolabel.inference.runtimes.int8`."""
 

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autolabel"
 
 
-def cached(name: str, make: Callable[[], bytes]) -> bytes:
+def cached(name: str, make: Callable[[], bytes], *, folder: Path | None = None) -> bytes:
     """Return the content of a file of the cache; make and keep it when it is not there, whole.
 
     Parameters
@@ -38,8 +38,10 @@ def cached(name: str, make: Callable[[], bytes]) -> bytes:
     name
         Holds a digest of everything that the content depends on. A digest of the content itself stands beside it in
         ``NAME.sha256``, written last.
+    folder
+        Another folder than the cache's.
     """
-    path = cache_folder() / name
+    path = (folder or cache_folder()) / name
     proof = path.with_name(path.name + ".sha256")
     with contextlib.suppress(OSError):
         data = path.read_bytes()
