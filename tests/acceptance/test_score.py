@@ -167,12 +167,13 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def test_killed_at_any_durable_operation_and_run_again_it_leaves_the_same_bytes(folder, model):
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_killed_at_any_durable_operation_and_run_again_it_leaves_the_same_bytes(folder, model, step):
     names = []
     with failpoints(names.append):
         score(folder, model, output="clean")
     clean = files(folder / "clean")
-    for point in range(1, len(names) + 1, 3):
+    for point in range(1, len(names) + 1, step):
         left = iter(range(point - 1))
 
         def die(_name, left=left):

@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from autolabel.api.kinds import TaskKind
+from autolabel.inference.shards import layout
+from autolabel.inference.shards.embeddings import Embeddings
+from autolabel.inference.tfidf import TfidfEncoder
+from autolabel.learning import learner as learner_module
 from autolabel.learning import rescoring
 from autolabel.learning.head import LinearHead
+from autolabel.learning.learner import ClassificationLearner, predict_with
 from autolabel.learning.rescoring import SCORE, CentredHead, certainly_unchanged
 
 
@@ -111,3 +117,33 @@ def test_a_tie_is_never_certain():
 def test_heads_that_cannot_be_compared_are_refused(new):
     with pytest.raises(ValueError, match="score everything again"):
         certainly_unchanged(head().score(pool()), head(), new)
+
+
+TEXTS = [f"{topic} number {number % 7}" for number, topic in enumerate(["rain", "soup", "train"] * 40)]
+
+
+class Texts:
+    content, ahead = "toy texts", 0
+
+    def get(self, number):
+        return TEXTS[number]
+
+
+def test_a_pool_too_large_for_opinions_is_predicted_shard_by_shard_as_batch_scoring_predicts_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(learner_module, "MOST_BELIEFS", 0)
+    monkeypatch.setattr(layout, "SHARD", 32)
+    learner = ClassificationLearner(
+        TfidfEncoder(), kind=TaskKind.TEXT_CLASSIFICATION, categories=("rain", "soup", "train"), seed=0
+    )
+    objects = np.arange(len(TEXTS))
+    prepared = learner.prepare(Texts(), objects, tmp_path, lambda _done, _all: None)
+    learner.resume(tmp_path, prepared.facts, prepared.arrays)
+    assert "graph.pool" not in prepared.arrays
+    arrays, _ = learner.fit(objects[:60], (objects[:60] % 3).tolist(), previous=None, search=True)
+    vectors = Embeddings.open(tmp_path, prepared.facts["fingerprint"]).rows(objects)
+    for asked in (objects, objects[::3], objects[40:], objects[:0]):
+        found, expected = learner.score(arrays, asked), predict_with(arrays, vectors[asked])
+        np.testing.assert_array_equal(found.predicted, expected.predicted)
+        for name in ("confidence", "margin", "error_probability"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
+            assert getattr(found, name).dtype == np.float32
