@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.learning.head import LinearHead
+from autolabel.learning.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,7 +99,8 @@ def _directions(centred: NDArray[np.float32], view: View) -> NDArray[np.float32]
         scale = np.asarray(1.0 / np.maximum(deviation, 1e-3 * max(float(deviation.max()), 1e-12)), np.float32)
         centred = centred * scale
     covariance = (centred.T @ centred).astype(np.float64) / max(1, len(centred))
-    variances, directions = np.linalg.eigh(covariance)  # ascending
+    with one_blas_thread():
+        variances, directions = np.linalg.eigh(covariance)  # ascending
     real = max(1, int((variances > NOTHING * variances[-1]).sum()))
     kept = directions[:, ::-1][:, : min(real, WIDEST_SIDE if view.uneven else WIDEST)]
     # The sign of an eigenvector is arbitrary: fix it, so that the same pool always gives the same features.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -24,12 +25,19 @@ def each_on_a_core(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
     fit has the same bits whatever the number of cores.
     """
     waiting = list(items)
-    with _controller().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         cores = min(len(waiting), usable_cores())
         if cores < 2:
             return [work(item) for item in waiting]
         with ThreadPoolExecutor(cores) as pool:
             return list(pool.map(work, waiting))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread: for factorisations, whose threads mostly wait, the more so on a busy machine."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
 
 
 def usable_cores() -> int:
