@@ -3,7 +3,8 @@
 What is maximised is the expected number of machine labels. Because people label everything else, the audit included,
 ``people's labels = remainder - machine labels`` whatever the audit's size: to buy the fewest human labels is the same
 goal, and any two prices with the machine's below people's have the same best plan. Only the risk is kept apart: a plan
-must reach its least floor with a predicted probability of at least `LEAST_PASS`.
+should reach its least floor with a predicted probability of at least `LEAST_PASS`. Where none does, the best of those
+that are as likely as not is taken: an audit that certifies nothing has cost labels that people would have given anyway.
 
 Everything here is a forecast: wrongly audited predictions before a rank arrive like a Poisson process in the cumulated
 error probability, thinned by the audit's rate; with `spread`, its intensity is uncertain and the counts are negative
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from autolabel.quality.design import Frozen
     from autolabel.quality.planner import Calibration, Situation
 
+AS_LIKELY_AS_NOT = 0.5
 LADDER = 0.88 ** np.arange(10)
 """Floors as shares of the largest possible one."""
 JOINT_LEVEL = 0.45
@@ -95,8 +97,11 @@ def plan_machine(
     cumulated = np.concatenate([[0.0], np.cumsum(error_probability, dtype=np.float64)])
     most = remainder if most_audits is None else min(most_audits, remainder)
     cap = remainder if most_labels is None else min(most_labels, remainder)
-    candidates = _likely(cumulated, error, delta, most, cap, spread)[0]
-    if len(candidates):
+    # The approximation is a bound from below, hence the margin.
+    for least in (LEAST_PASS, AS_LIKELY_AS_NOT):
+        candidates, _ = _likely(cumulated, error, delta, most, cap, spread, least - 0.1)
+        if not len(candidates):
+            continue
         finalists = {(int(r), int(m)) for r, m in candidates[: 1 if candidates[0, 1] > LARGE else FINALISTS]}
         finalists |= {
             (r, round(m * f))
@@ -105,9 +110,9 @@ def plan_machine(
             if m <= LARGE and 0 < round(m * f) < min(r, most + 1, cap)
         }
         plans = [_plan(r, m, cumulated, error, delta, cap, spread) for r, m in sorted(finalists)]
-        best = max(plans, key=lambda plan: plan.machine)
-        if best.machine > 0:
-            return best
+        likely = [plan for plan in plans if plan.passing >= least]
+        if likely:
+            return max(likely, key=lambda plan: plan.machine)
     reason = f"no audit of at most {most:,} objects is likely to certify {100 * error:g} % of machine labels"
     return MachinePlan(None, 0.0, 0.0, float(remainder), reason)
 
@@ -118,8 +123,11 @@ def expected_labels(
     """Machine labels that the best plan is expected to give, by the search's approximation: in milliseconds."""
     cumulated = np.concatenate([[0.0], np.cumsum(error_probability, dtype=np.float64)])
     remainder = len(error_probability)
-    _, machine = _likely(cumulated, error, delta, remainder, remainder, spread)
-    return float(machine[0]) if len(machine) else 0.0
+    for least in (LEAST_PASS, AS_LIKELY_AS_NOT):
+        _, machine = _likely(cumulated, error, delta, remainder, remainder, spread, least - 0.1)
+        if len(machine):
+            return float(machine[0])
+    return 0.0
 
 
 def plan_machine_look(frozen: Frozen, quality: Quality, situation: Situation) -> Forecast:
@@ -151,15 +159,15 @@ def expected_range(
 
 
 def _likely(
-    cumulated: NDArray[np.float64], error: float, delta: float, most: int, cap: int, spread: float
+    cumulated: NDArray[np.float64], error: float, delta: float, most: int, cap: int, spread: float, least: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Regions and audit sizes, shape ``(G, 2)``, and the machine labels each may give, the best first."""
+    """Regions and audit sizes that certify something with probability `least`, and the machine labels, best first."""
     candidates = _candidates(cumulated, error, delta, most, cap)
     if not len(candidates):
         return candidates, np.empty(0)
     machine, passing = _approximate(candidates, cumulated, error, delta, cap, spread)
-    machine = np.where(passing >= LEAST_PASS - 0.1, machine, 0.0)
     order = np.argsort(-machine, kind="stable")
+    order = order[passing[order] >= least]
     return candidates[order], machine[order]
 
 
@@ -214,8 +222,6 @@ def _plan(
     floors = {_economical(int((min(region, cap) - audits) * share), error) for share in LADDER}
     design = MachineDesign.of(error=error, delta=delta, region=region, audits=audits, floors=sorted(floors))
     machine, passing = forecast(design, cumulated, spread)
-    if passing < LEAST_PASS:
-        machine = 0.0
     return MachinePlan(design, machine, passing, len(cumulated) - 1 - machine, "")
 
 

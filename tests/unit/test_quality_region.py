@@ -72,6 +72,17 @@ def test_better_predictions_and_looser_promises_never_shrink_the_plan_by_much():
         assert all(after >= 0.97 * before for before, after in pairwise(found))
 
 
+def test_where_no_plan_is_nearly_sure_the_best_likely_one_is_taken():
+    """Flat error probabilities just below the promise, which may be off by a fifth."""
+    probability = np.linspace(0.026, 0.05, 8_000)
+    sure, unsure = (plan_machine(probability, error=0.05, delta=0.05, spread=spread) for spread in (0.0, 0.35))
+    assert sure.passing >= LEAST_PASS > unsure.passing >= 0.5
+    assert sure.machine > unsure.machine > 500
+    hopeless = plan_machine(probability * 2, error=0.05, delta=0.05, spread=0.2)
+    assert hopeless.design is None
+    assert "is likely to certify" in hopeless.reason
+
+
 def test_an_audit_limit_is_kept():
     plan = plan_machine(probabilities(10_000), error=0.05, delta=0.05, most_audits=200)
     assert plan.design.audits <= 200
