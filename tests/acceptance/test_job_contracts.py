@@ -89,7 +89,7 @@ def test_the_percentage_is_never_exceeded_under_any_contract(tmp_path, contract,
 
 @EVERY_CONTRACT
 def test_a_stop_after_the_walk_keeps_the_promise_or_says_that_it_is_gone(tmp_path, contract):
-    job, truth = create(tmp_path, contract, noise=0.65)
+    job, truth = create(tmp_path, contract, noise=0.7)
     with job:
         people = SimulatedWorkforce(truth, job.task)
         while not (step := job.advance()).finished and stored_look(job.walk()) is None:
