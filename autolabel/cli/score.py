@@ -63,10 +63,9 @@ def _score(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result)
     else:
-        if result["int8"] is not None:
-            found = result["int8"]["agreement"]
-            refusal = result["int8"]["refusal"]
-            say(f"int8 is refused: {refusal}" if refusal else f"int8 is used: {found['same']:.2%} the same labels")
+        if (reduced := result["reduced"]) is not None:
+            used = f"is used: {reduced['agreement'].get('same', 0):.2%} the same labels"
+            say(f"{reduced['precision']} {'is refused: ' + reduced['refusal'] if reduced['refusal'] else used}")
         where = result["scores"] or f"part {options.shard} is in {options.output}"
         say(f"{result['scored']:,} objects scored, {result['failed']:,} failed: {where}")
     return ExitCode.FINISHED

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from autolabel.inference.gpu.module import DevicePart
     from autolabel.inference.runtimes.device import Compute
 
 VERSION = 3
@@ -109,7 +110,8 @@ class ImageEncoder:
         self.fingerprint = fingerprint_of(weights, settings)
         self.wanted = wants.framing.wanted
         self._framing = wants.framing
-        self._limits = limits
+        self.compute = compute
+        self.limits = limits
         side = wants.framing.size
         example = torch.arange(2 * side * side * 3).mul(2_654_435_761).remainder(256).to(torch.uint8)
         self.network = Network(
@@ -126,7 +128,7 @@ class ImageEncoder:
         """Decode to a ``(S, S, 3)`` uint8 square; a text is `ObjectError`."""
         if isinstance(raw, str):
             raise ObjectError(INVALID_IMAGE, f"a text, but {self.name} reads pictures; use a text encoder")
-        return self.prepare_picture(decode(raw, self.wanted, self._limits))
+        return self.prepare_picture(decode(raw, self.wanted, self.limits))
 
     def prepare_picture(self, picture: Picture) -> NDArray[np.uint8]:
         """Frame a decoded picture."""
@@ -139,6 +141,17 @@ class ImageEncoder:
         runtime = self._runtime.get()
         starts = range(0, len(batch), self.window)
         return np.concatenate([runtime.run(np.stack(batch[start : start + self.window])) for start in starts])
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it runs on another device than the processor."""
+        return self.compute.torch_device().type != "cpu"
+
+    def device_parts(self) -> tuple[DevicePart, ...]:
+        """Itself."""
+        from autolabel.inference.gpu.module import DevicePart
+
+        return (DevicePart(self._framing, self.network.module, self.views),)
 
     def state(self) -> State:
         """Nothing is fitted on the pool."""

@@ -78,6 +78,7 @@ class BertEncoder:
         tokenizer_json = read(folder / "tokenizer.json")
         pieces = longest(folder, shape)
         self.name = name
+        self.compute = compute
         self.views = views_of(shape.hidden_size)
         self.dim = sum(view.width for view in self.views)
         self.modality = Modality.TEXT
@@ -114,10 +115,11 @@ class BertEncoder:
     def encode(self, batch: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
         """Encode texts, those of one length together; shape ``(B, D)``."""
         out = np.empty((len(batch), self.dim), np.float32)
-        runtime = self._runtime.get()
         lengths = np.asarray([len(ids) for ids in batch], dtype=np.int64)
-        for rows in batches_of_one_length(lengths, self._budget):
-            out[rows] = runtime.run(np.stack([batch[row] for row in rows]).astype(np.int64))
+        groups = list(batches_of_one_length(lengths, self._budget))
+        stacked = [np.stack([batch[row] for row in rows]).astype(np.int64) for rows in groups]
+        for rows, found in zip(groups, self._runtime.get().run_all(stacked), strict=True):
+            out[rows] = found
         # Here and not in the graph, because runtimes reduce a batch of one text in another order than a larger one.
         views = out.reshape(len(batch), len(self.views), self.views[0].width)
         views /= np.maximum(np.linalg.norm(views, axis=2, keepdims=True), 1e-12)

@@ -114,6 +114,7 @@ def encoder_for(
     state: State | None = None,
     bf16: bool = False,
     runtime: RuntimeKind = RuntimeKind.AUTO,
+    reduced: bool = True,
     trials: Path | None = None,
     int8: Mapping[str, bytes] | None = None,
 ) -> Encoder:
@@ -134,6 +135,8 @@ def encoder_for(
         Run networks in bfloat16.
     runtime
         What computes networks on a processor.
+    reduced
+        Whether networks may use bfloat16 on GPUs, as a matter of route.
     trials
         Folder that remembers which runtime was the fastest; ``None``: the cache.
     int8
@@ -146,7 +149,7 @@ def encoder_for(
     SettingsError
         The device is not there, or the encoder cannot take the size.
     """
-    return _build(name, Compute(device, runtime, bf16, trials, int8 or {}), size, state or {})
+    return _build(name, Compute(device, runtime, bf16, reduced, trials, int8 or {}), size, state or {})
 
 
 def _build(name: str, compute: Compute, size: int | None, state: State) -> Encoder:

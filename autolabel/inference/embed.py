@@ -72,7 +72,7 @@ def embed_pool(
             progress(done, len(rows))
 
     shards = lay_out(folder, rows)
-    scorer = ShardScorer(encoder, sources, threads=threads, progress=advance)
+    scorer = ShardScorer(encoder, sources, threads=threads, objects=len(rows), progress=advance)
     receipts = {shard.place: shard.finished(scorer.origin) for shard in shards}
     missing = [shard for shard in shards if receipts[shard.place] is None]
     advance(len(rows) - sum(len(shard.objects) for shard in missing))

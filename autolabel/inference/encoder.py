@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autolabel.inference.images import Picture
+    from autolabel.inference.gpu.module import DevicePart
+    from autolabel.inference.images import ImageLimits, Picture
     from autolabel.inference.runtimes.base import Network
+    from autolabel.inference.runtimes.device import Compute
 
 Prepared = Any
 """What `Encoder.prepare` makes and `Encoder.encode` takes: pixels, token ids, or the text itself."""
@@ -137,6 +139,55 @@ class Networked(Protocol):
     @property
     def network(self) -> Network:
         """From what `prepare` makes, stacked, to vectors."""
+        ...
+
+
+@runtime_checkable
+class Computed(Protocol):
+    """An encoder that is told where and how to compute."""
+
+    @property
+    def compute(self) -> Compute:
+        """Where and how."""
+        ...
+
+
+@runtime_checkable
+class DevicePartial(Protocol):
+    """An encoder of pictures that can be computed on a device, as a part of a larger one at least."""
+
+    def device_parts(self) -> tuple[DevicePart, ...]:
+        """Its networks, in the order of its vectors."""
+        ...
+
+
+@runtime_checkable
+class DeviceEncoder(DevicePartial, Protocol):
+    """An encoder of pictures that may run on a device as a whole, all its networks on the same decoded pixels."""
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it does."""
+        ...
+
+    @property
+    def compute(self) -> Compute:
+        """Where and how."""
+        ...
+
+    @property
+    def limits(self) -> ImageLimits:
+        """What is refused before it is decoded."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """See `Encoder.name`."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Encoder.fingerprint`."""
         ...
 
 

@@ -56,6 +56,12 @@ class Framing:
         top, bottom = self._span(height, self._scaled_side(height, short))
         return left, top, right, bottom
 
+    def sampling(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Where the square's samples begin, horizontally and vertically, and the steps between them, in pixels."""
+        scaled_width, scaled_height = self.scaled(width, height)
+        step_x, step_y = width / scaled_width, height / scaled_height
+        return _middle(scaled_width, self.size) * step_x, _middle(scaled_height, self.size) * step_y, step_x, step_y
+
     def _scaled_side(self, length: int, short: int) -> int:
         if self.short_side is not None:
             return self.short_side * length // short

@@ -14,8 +14,18 @@ import numpy as np
 
 from autolabel.errors import CheckpointError
 from autolabel.inference.catalogue import FUSED
-from autolabel.inference.encoder import PoolFitted, Seeing, State, View, fingerprint_of
-from autolabel.inference.images import decode
+from autolabel.inference.encoder import (
+    Computed,
+    DeviceEncoder,
+    DevicePartial,
+    PoolFitted,
+    Seeing,
+    State,
+    View,
+    fingerprint_of,
+)
+from autolabel.inference.images import DEFAULT_LIMITS, decode
+from autolabel.inference.runtimes.device import Compute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autolabel.inference.encoder import Encoder, Prepared
+    from autolabel.inference.gpu.module import DevicePart
+    from autolabel.inference.images import ImageLimits
 
 VERSION = 3
 SILENT = "silent"
@@ -52,6 +64,26 @@ class FusedEncoder:
     def parts(self) -> tuple[Encoder, ...]:
         """The encoders, silent ones included."""
         return self._parts
+
+    @property
+    def on_device(self) -> bool:
+        """Whether all parts can be computed together on a device, and one of them is there."""
+        whole = [part for part in self._parts if isinstance(part, DeviceEncoder)]
+        return all(isinstance(part, DevicePartial) for part in self._parts) and any(part.on_device for part in whole)
+
+    @property
+    def compute(self) -> Compute:
+        """Where its networks run."""
+        return next((part.compute for part in self._parts if isinstance(part, Computed)), Compute())
+
+    @property
+    def limits(self) -> ImageLimits:
+        """What is refused before it is decoded."""
+        return next((part.limits for part in self._parts if isinstance(part, DeviceEncoder)), DEFAULT_LIMITS)
+
+    def device_parts(self) -> tuple[DevicePart, ...]:
+        """The parts'."""
+        return tuple(own for part in self._parts if isinstance(part, DevicePartial) for own in part.device_parts())
 
     @property
     def dim(self) -> int:

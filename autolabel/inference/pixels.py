@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from autolabel.inference.gpu.module import DevicePart
+
 VERSION = 2
 SIDE = 24
 CELLS = 4
@@ -73,6 +75,14 @@ class PixelEncoder:
         """Only the decoder makes a difference."""
         return decoder()
 
+    def device_parts(self) -> tuple[DevicePart, ...]:
+        """Compute the same features in torch, beside a network on a device."""
+        from autolabel.inference.framing import Framing
+        from autolabel.inference.gpu.module import DevicePart
+        from autolabel.inference.gpu.pixels import PixelFeatures
+
+        return (DevicePart(Framing(SIDE, cut=0.0), PixelFeatures(), self.views),)
+
     def state(self) -> State:
         """Nothing is fitted on the pool."""
         return {}
@@ -94,7 +104,7 @@ def edges(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     np.put_along_axis(votes, direction, strength[..., None] * (1 - share), axis=3)
     np.put_along_axis(votes, (direction + 1) % DIRECTIONS, strength[..., None] * share, axis=3)
     # Two products a picture instead of one for the batch: a picture gets the same bytes whatever stands beside it.
-    near, side = _nearness(), luma.shape[-1]
+    near, side = nearness(), luma.shape[-1]
     rows = (near @ votes.reshape(len(luma), side, -1)).reshape(len(luma), CELLS, side, DIRECTIONS)
     return _unit(np.sqrt((near @ rows).reshape(len(luma), -1)))
 
@@ -107,7 +117,7 @@ def thumbnails(rgb: NDArray[np.float32], luma: NDArray[np.float32]) -> NDArray[n
     return _unit(means.reshape(len(rgb), -1))
 
 
-def _nearness() -> NDArray[np.float32]:
+def nearness() -> NDArray[np.float32]:
     """Weight of each pixel row in each cell row, shape ``(CELLS, SIDE)``: 1 at the cell's middle, 0 one cell off."""
     step = SIDE / CELLS
     middles = (np.arange(CELLS) + 0.5) * step

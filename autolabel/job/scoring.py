@@ -111,7 +111,7 @@ class Scoring:
     Attributes
     ----------
     precision
-        What was decided about 8-bit integers; ``None`` when nobody asked for them.
+        What was decided about less than single precision; ``None`` when there was no question.
     """
 
     def __init__(
@@ -197,7 +197,8 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
     ``scored``, ``failed`` (with reasons by object) and ``scores``, the path of the scores file: a line an object with
     ``id``, ``class_id``, ``confidence`` and ``error_probability``, in manifest order; ``None`` for a part. Of labels
     only there are ``id`` and ``class_id``, and ``read`` is how many embeddings had to be read for them. ``route`` says
-    how the vectors were computed, ``int8`` what was decided about 8-bit integers, if they were asked for.
+    how the vectors were computed, ``reduced`` what was decided about 8-bit integers, if they were asked for, or
+    bfloat16.
 
     Raises
     ------
@@ -242,7 +243,7 @@ def score_manifest(request: ScoreRequest, *, part: Part | None, progress: Progre
         "scores": str(path) if part is None else None,
         "read": read if request.labels_only and part is None else None,
         "route": scoring.route,
-        "int8": None if scoring.precision is None else msgspec.to_builtins(scoring.precision),
+        "reduced": None if scoring.precision is None else msgspec.to_builtins(scoring.precision),
     }
 
 
@@ -274,23 +275,32 @@ def open_scoring(
         shards = lay_out(Path(request.output) / EMBEDDINGS, rows)
         decision: Decision | None = None
         graphs: Mapping[str, bytes] = {}
-        if request.int8:
-            if choose_device(request.device).type != "cpu":
-                raise SettingsError("8-bit integers are for processors; leave out int8, or set the device to cpu")
-            decision, graphs = decide(checkpoint, sources, rows, Path(request.output), threads=request.threads)
-        encoder = _encoder(request, checkpoint, graphs)
-        scorer = ShardScorer(encoder, sources, threads=request.threads, progress=advance)
+        on_gpu = choose_device(request.device).type != "cpu"
+        if request.int8 and on_gpu:
+            raise SettingsError("8-bit integers are for processors; leave out int8, or set the device to cpu")
+        if request.int8 or on_gpu:
+            decision, graphs = decide(
+                checkpoint,
+                sources,
+                rows,
+                Path(request.output),
+                device=request.device,
+                threads=request.threads,
+            )
+        encoder = _encoder(request, checkpoint, graphs, reduced=decision is not None and not decision.refusal)
+        scorer = ShardScorer(encoder, sources, threads=request.threads, objects=len(rows), progress=advance)
         head = head_on_embeddings(checkpoint.arrays)
         yield Scoring(shards, scorer, head, classifier_of(checkpoint.arrays).errors_alone, decision), index
 
 
-def _encoder(request: ScoreRequest, checkpoint: Checkpoint, int8: Mapping[str, bytes]) -> Encoder:
+def _encoder(request: ScoreRequest, checkpoint: Checkpoint, int8: Mapping[str, bytes], *, reduced: bool) -> Encoder:
     """Build the encoder that the model was trained on; `CheckpointError` when it is another one here."""
     encoder = encoder_for(
         checkpoint.encoder,
         device=request.device,
         state=encoder_state(checkpoint),
         runtime=request.runtime,
+        reduced=reduced,
         trials=Path(request.output) / EMBEDDINGS,
         int8=int8,
     )

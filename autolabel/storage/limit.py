@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+MEMORY = 8
+"""Requests over which the share of refused ones is averaged."""
+
+
 @dataclass(slots=True)
 class Slot:
     """One request under way."""
@@ -23,8 +27,9 @@ class Slot:
 class AdaptiveLimit:
     """A semaphore whose size adapts: additive increase, multiplicative decrease (Chiu & Jain, 1989).
 
-    A round of successes at the limit raises it by one; a congested request halves it, once for all that were
-    under way together. S3 answers 503 until it has spread a prefix over more machines.
+    A round of successes at the limit raises it by one; a congested request lowers it, once for all that were under way
+    together: by half where all are refused, by less where few are. S3 answers 503 until it has spread a prefix over more
+    machines.
 
     Parameters
     ----------
@@ -38,6 +43,7 @@ class AdaptiveLimit:
         self._size = float(first)
         self._most = float(most)
         self._busy = 0
+        self._refused = 1.0
         self._epoch = 0
         self._changed = threading.Condition()
 
@@ -64,9 +70,10 @@ class AdaptiveLimit:
                 self._changed.notify(2)
 
     def _learn(self, slot: Slot) -> None:
+        self._refused += (slot.congested - self._refused) / MEMORY
         if slot.congested:
             if slot.epoch == self._epoch:
-                self._size = max(1.0, min(self._size, self._busy) / 2)
+                self._size = max(1.0, min(self._size, self._busy) * (1.0 - self._refused / 2))
                 self._epoch += 1
         elif self._busy >= self.size:
             self._size = min(self._most, self._size + 1 / self._size)

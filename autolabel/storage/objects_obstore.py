@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,12 +27,17 @@ _CREDENTIALS_FOR = timedelta(minutes=5)
 """boto3 renews temporary credentials ten minutes before they expire: asked this often, they never do."""
 
 
+ATTEMPTS = 3
+"""Requests with obstore, at a tenth of the cost of boto3's; nearly all refusals are over by then."""
+
+
 class ObstoreObjectReader:
     """An `ObjectReader` of ``s3://`` references; thread-safe, and it releases the GIL.
 
-    Whatever obstore does not deliver at the first attempt is asked for again with boto3, which retries with
-    jitter and names the failure, so both readers fail in the same words. How many requests are under way
-    follows what the server can take. Make one in each process: its threads do not survive a fork.
+    What a server in trouble refuses is asked for a few times more, after waits with jitter; whatever obstore does not
+    deliver then is asked for with boto3, which retries further and names the failure, so both readers fail in the same
+    words. How many requests are under way follows what the server can take. Make one in each process: its threads do
+    not survive a fork.
 
     Parameters
     ----------
@@ -45,6 +52,7 @@ class ObstoreObjectReader:
         self._max_bytes = max_bytes
         self._limit = AdaptiveLimit()
         self._boto3 = Boto3ObjectReader(options, max_bytes=max_bytes)
+        self._jitter = random.Random()
         self._lock = threading.Lock()
         self._buckets: dict[str, S3Store] = {}
 
@@ -53,15 +61,18 @@ class ObstoreObjectReader:
         bucket, key = s3_ref(ref, self._options.allowed_buckets)
         with self._limit.slot() as slot:
             # obstore drops a leading slash and refuses an empty segment.
-            if not key.startswith("/") and "//" not in key:
+            attempts = 0 if key.startswith("/") or "//" in key else min(ATTEMPTS, self._options.max_attempts)
+            for attempt in range(attempts):
                 try:
                     return self._fast(ref, bucket, key)
                 except ObjectError:
                     raise
                 except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError, ValueError):
-                    pass
+                    break
                 except (BaseError, *CAUGHT):
                     slot.congested = True
+                if attempt < attempts - 1:
+                    time.sleep(self._jitter.uniform(0, self._options.backoff * 2**attempt))
             return self._boto3.get(ref)
 
     def _fast(self, ref: str, bucket: str, key: str) -> bytes:

@@ -283,9 +283,9 @@ def test_int8_is_used_past_its_agreement_test_by_every_part_and_the_decision_is_
         return score_manifest(request, progress=ProgressReporter(), **options)
 
     first = scored(part=Part(1, 2))
-    assert first["int8"]["refusal"] == ""
-    assert first["int8"]["agreement"]["same"] >= 0.99
-    monkeypatch.setattr(reduced, "_try", lambda *_: pytest.fail("decided again"))
+    assert first["reduced"]["refusal"] == ""
+    assert first["reduced"]["agreement"]["same"] >= 0.99
+    monkeypatch.setattr(reduced, "_try_int8", lambda *_: pytest.fail("decided again"))
     assert scored(part=Part(2, 2))["route"] == first["route"]
     assert "int8" in first["route"]
     whole = scored(part=None)

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 
 from autolabel.storage.limit import AdaptiveLimit
@@ -35,6 +36,18 @@ def test_congestion_halves_once_for_all_that_were_under_way():
     assert limit.size == 16
     one_round(limit, congested=True)
     assert limit.size == 8
+
+
+def test_where_few_are_refused_the_limit_settles_and_does_not_collapse():
+    limit = AdaptiveLimit(first=64)
+    rng = np.random.default_rng(0)
+    sizes = []
+    for _ in range(400):
+        with ExitStack() as stack:
+            for _ in range(limit.size):
+                stack.enter_context(limit.slot()).congested = bool(rng.random() < 0.2)
+        sizes.append(limit.size)
+    assert 4 <= np.mean(sizes[100:]) <= 24
 
 
 def test_the_limit_never_falls_below_one():

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -55,4 +57,8 @@ class Runtime(Protocol):
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """``(B, ...)`` to ``(B, D)``, float32."""
+        ...
+
+    def run_all(self, batches: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """`run` of each batch; a device is not waited for between them."""
         ...

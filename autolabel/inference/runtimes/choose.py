@@ -51,7 +51,7 @@ def open_runtime(network: Network, device: torch.device, compute: Compute) -> Ru
     if device.type == "cpu" and network.fingerprint in compute.int8:
         return OnnxRuntime(compute.int8[network.fingerprint], precision="int8")
     if device.type != "cpu" or compute.bf16 or kind is RuntimeKind.TORCH:
-        return EagerRuntime(network, device, bf16=compute.bf16)
+        return EagerRuntime(network, device, bf16=compute.bf16 or (compute.reduced and device.type == "cuda"))
     if kind is not RuntimeKind.AUTO:
         _require(kind)
     elif not can_export():

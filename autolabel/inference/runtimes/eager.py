@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -33,7 +35,15 @@ class EagerRuntime:
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """``(B, ...)`` to ``(B, D)``, float32; on a GPU this waits for the result."""
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            features = self._module(torch.from_numpy(batch).to(self._device))
-        array: NDArray[np.float32] = features.float().cpu().numpy()
+        array: NDArray[np.float32] = self._start(batch).cpu().numpy()
         return array
+
+    def run_all(self, batches: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """`run` of each batch; a GPU is waited for once, at the end."""
+        started = [self._start(batch) for batch in batches]
+        return [features.cpu().numpy() for features in started]
+
+    def _start(self, batch: NDArray[Any]) -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            features: torch.Tensor = self._module(torch.from_numpy(batch).to(self._device, non_blocking=True))
+            return features.float()

@@ -41,15 +41,32 @@ def cached(name: str, make: Callable[[], bytes], *, folder: Path | None = None) 
     folder
         Another folder than the cache's.
     """
+    data = find(name, folder=folder)
+    if data is None:
+        data = make()
+        keep(name, data, folder=folder)
+    return data
+
+
+def find(name: str, *, folder: Path | None = None) -> bytes | None:
+    """Return the content of a file of the cache; ``None`` when it is not there, whole."""
     path = (folder or cache_folder()) / name
-    proof = path.with_name(path.name + ".sha256")
     with contextlib.suppress(OSError):
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == proof.read_text(encoding="ascii", errors="replace").strip():
+        if hashlib.sha256(data).hexdigest() == _proof(path).read_text(encoding="ascii", errors="replace").strip():
             return data
-    data = make()
-    with contextlib.suppress(StorageError):  # a cache that cannot be written is no reason to fail
+    return None
+
+
+def keep(name: str, data: bytes, *, folder: Path | None = None) -> None:
+    """Write a file of the cache; one that cannot be written is no reason to fail."""
+    path = (folder or cache_folder()) / name
+    with contextlib.suppress(StorageError):
         make_folder(path.parent)
         write_atomically(path, data, sync=False)
-        write_atomically(proof, hashlib.sha256(data).hexdigest().encode(), sync=False)
-    return data
+        write_atomically(_proof(path), hashlib.sha256(data).hexdigest().encode(), sync=False)
+
+
+def _proof(path: Path) -> Path:
+    """Beside a file: the digest of its content."""
+    return path.with_name(path.name + ".sha256")

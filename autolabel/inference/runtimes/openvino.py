@@ -12,6 +12,8 @@ import numpy as np
 from autolabel.inference.threads import cores
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -50,3 +52,7 @@ class OpenVinoRuntime:
             self._own.request = self._model.create_infer_request()
         found: NDArray[np.float32] = np.array(self._own.request.infer([batch])[0], np.float32)
         return found
+
+    def run_all(self, batches: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """`run` of each batch."""
+        return [self.run(batch) for batch in batches]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _ERRORS_ONLY = 3
@@ -45,3 +47,7 @@ class OnnxRuntime:
         """``(B, ...)`` to ``(B, D)``, float32."""
         found: NDArray[np.float32] = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
         return found
+
+    def run_all(self, batches: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """`run` of each batch."""
+        return [self.run(batch) for batch in batches]

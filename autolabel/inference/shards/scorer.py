@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autolabel.inference.shards.lane import open_lane
 from autolabel.inference.shards.layout import Origin
-from autolabel.inference.shards.workers import encode_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -27,6 +27,8 @@ class ShardScorer:
     ----------
     threads
         Threads that read, decode and encode; 0: one a core.
+    objects
+        How many there are in all, where that is known: on a device it decides whether to compile.
     progress
         Called with the number of objects done since the last call.
     """
@@ -37,13 +39,13 @@ class ShardScorer:
         sources: SourceReader,
         *,
         threads: int = 0,
+        objects: int = 0,
         progress: Callable[[int], None] = lambda _count: None,
     ) -> None:
-        self._encoder = encoder
-        self._sources = sources
-        self._threads = threads
+        self._dim = encoder.dim
+        self._lane = open_lane(encoder, sources, threads=threads, objects=objects)
         self._progress = progress
-        self.origin = Origin(encoder.fingerprint, encoder.route, sources.content)
+        self.origin = Origin(encoder.fingerprint, self._lane.route, sources.content)
 
     def __call__(self, shard: Shard) -> Receipt:
         """Return the shard's receipt; the work is done only if it was not done before."""
@@ -55,10 +57,9 @@ class ShardScorer:
         Threads go on with the next shard while the last windows of the one before are finished, but no window crosses
         the end of a shard: what a shard holds depends on its own objects only.
         """
-        windows = _windows(shards, self._encoder.window)
-        with closing(encode_windows(self._encoder, self._sources, windows, threads=self._threads)) as encoded:
+        with closing(self._lane.encode(_windows(shards, self._lane.window))) as encoded:
             for shard in shards:
-                vectors = np.zeros((len(shard.objects), self._encoder.dim), np.float16)
+                vectors = np.zeros((len(shard.objects), self._dim), np.float16)
                 failures: dict[str, str] = {}
                 done = 0
                 while done < len(shard.objects):

@@ -51,37 +51,36 @@ class Encoded:
     failures: dict[int, str]
 
 
-def encode_windows(
-    encoder: Encoder, sources: SourceReader, windows: Iterable[NDArray[np.int64]], *, threads: int = 0
-) -> Generator[Encoded, None, None]:
-    """Encode windows of objects side by side; yield them in the order they came.
+class WorkerLane:
+    """The lane of threads, each of which does everything for its window.
 
     Parameters
     ----------
-    windows
-        Object numbers, each of shape ``(n,)``: what one thread does in one go.
     threads
         0: one a core.
-
-    Raises
-    ------
-    StorageError
-        Objects cannot be reached at all.
-    CheckpointError
-        The encoder gives vectors that are not finite.
     """
-    threads = threads or cores()
-    with single_threaded_libraries(), _Fetcher(sources, encoder.window) as fetcher:
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="encode", initializer=use_one_torch_thread)
-        try:
-            begun = (pool.submit(_encode, encoder, window, get) for window, get in fetcher.ahead_of(windows))
-            under_way: deque[Future[Encoded]] = deque(islice(begun, AHEAD * threads))
-            while under_way:
-                finished = under_way.popleft().result()
-                under_way.extend(islice(begun, 1))
-                yield finished
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+    def __init__(self, encoder: Encoder, sources: SourceReader, *, threads: int = 0) -> None:
+        self._encoder = encoder
+        self._sources = sources
+        self._threads = threads or cores()
+        self.route = encoder.route
+        self.window = encoder.window
+
+    def encode(self, windows: Iterable[NDArray[np.int64]]) -> Generator[Encoded, None, None]:
+        """Encode windows side by side; yield them in the order they came."""
+        encoder = self._encoder
+        with single_threaded_libraries(), Fetcher(self._sources, self.window) as fetcher:
+            pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encode", initializer=use_one_torch_thread)
+            try:
+                begun = (pool.submit(_encode, encoder, window, get) for window, get in fetcher.ahead_of(windows))
+                under_way: deque[Future[Encoded]] = deque(islice(begun, AHEAD * self._threads))
+                while under_way:
+                    finished = under_way.popleft().result()
+                    under_way.extend(islice(begun, 1))
+                    yield finished
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 def prepare_one(encoder: Encoder, get: Callable[[int], bytes | str], number: int) -> Prepared | ObjectError:
@@ -119,7 +118,7 @@ def _encode(encoder: Encoder, objects: NDArray[np.int64], get: Callable[[int], b
     return Encoded(objects, vectors, failures)
 
 
-class _Fetcher:
+class Fetcher:
     """Asks for the objects of the next windows while the threads are busy, where asking means waiting."""
 
     def __init__(self, sources: SourceReader, window: int) -> None:
