@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from autolabel.errors import AnswerError
-from autolabel.job.clock import iso, parse
+from autolabel.job.answers import record_answer
+from autolabel.job.clock import iso
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
+from autolabel.job.window import QUEUED, freeze, is_settled, open_more, publish_tasks
 from autolabel.manifest.output import iso_micro
 from autolabel.workforce.base import Answer, HumanTask
 
@@ -61,8 +62,8 @@ def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> l
     run.batches += 1
     batch = run.batches
     label_step = f"{name}.labels"
-    if not run.steps.known(label_step) and not _is_complete(run, batch):
-        raise WaitingForPeople
+    if not run.steps.known(label_step):
+        _freeze(run, batch)
     labeled = run.steps.run(label_step, lambda: _consolidate(run, batch))
     found: list[int] = labeled.result["labeled"]
     return found
@@ -72,30 +73,36 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     numbers = chosen.objects.tolist()
     slots = run.request.workers_per_object
     batch = run.batches + 1
-    at = iso(run.clock.now())
+    now = run.clock.now()
+    at = iso(now)
 
     def rows(connection: sqlite3.Connection) -> None:
-        connection.executemany(
-            "INSERT INTO task (object, batch, purpose, slots, free, published) VALUES (?, ?, ?, ?, ?, ?)",
-            [(number, batch, purpose.value, slots, slots, at) for number in numbers],
-        )
+        publish_tasks(connection, run.rules, now, numbers, batch=batch, purpose=purpose, slots=slots)
         add_event(connection, at, "tasks-published", batch=batch, objects=len(numbers))
 
     result = {"objects": numbers, "explored": chosen.explored.tolist(), "purpose": purpose.value}
     return StepOutput(result, rows=rows if numbers else None)
 
 
-def _is_complete(run: Run, batch: int) -> bool:
-    """Every slot of the batch is answered or declined, or its availability time is over."""
-    row = run.store.one("SELECT MIN(published) AS published, SUM(free) AS free FROM task WHERE batch = ?", batch)
-    if row is None or row["published"] is None or row["free"] == 0:
-        return True
-    lifetime = timedelta(seconds=run.request.task_availability_seconds)
-    return run.clock.now() >= parse(row["published"]) + lifetime
+def _freeze(run: Run, batch: int) -> None:
+    """Take no more answers to a batch once everybody answered or its time is over; else raise `WaitingForPeople`.
+
+    Answers are read for consolidation after that, so that nobody can change one between reading and storing.
+    """
+    now = run.clock.now()
+    if not is_settled(run.store.one, run.rules, now, batch):
+        raise WaitingForPeople
+    with run.store.transaction() as connection:
+        frozen = freeze(connection, run.rules, now, batch)
+    if not frozen:  # somebody took a place between the two looks
+        raise WaitingForPeople
 
 
 def open_tasks(run: Run) -> list[HumanTask]:
-    """Tasks that still want answers, by object number."""
+    """Tasks that still want answers, by object number; at most MaxConcurrentTaskCount of them are open at a time."""
+    if run.store.one(f"SELECT 1 FROM task WHERE {QUEUED} LIMIT 1"):  # noqa: S608 - no values
+        with run.store.transaction() as connection:
+            open_more(connection, run.rules, run.clock.now())
     answered: dict[int, list[str]] = {}
     for row in run.store.stream(
         "SELECT object, worker FROM answer WHERE object IN (SELECT object FROM task WHERE closed IS NULL)"
@@ -109,7 +116,9 @@ def open_tasks(run: Run) -> list[HumanTask]:
             workers=row["slots"],
             answered_by=tuple(sorted(answered.get(row["object"], ()))),
         )
-        for row in run.store.rows("SELECT * FROM task WHERE closed IS NULL AND free > 0 ORDER BY object")
+        for row in run.store.rows(
+            "SELECT * FROM task WHERE opened IS NOT NULL AND frozen IS NULL AND free > 0 ORDER BY object"
+        )
     ]
 
 
@@ -117,7 +126,8 @@ def submit(run: Run, answers: Iterable[Answer]) -> Submitted:
     """Store answers: answer, slot, ledger and event in one transaction."""
     accepted = repeated = 0
     refused: list[tuple[Answer, str]] = []
-    at = iso(run.clock.now())
+    now = run.clock.now()
+    at = iso(now)
     with run.store.transaction() as connection:
         for answer in answers:
             try:
@@ -129,6 +139,7 @@ def submit(run: Run, answers: Iterable[Answer]) -> Submitted:
             repeated += not stored
         if accepted:
             add_event(connection, at, "answers", count=accepted)
+            open_more(connection, run.rules, now)
     return Submitted(accepted, repeated, tuple(refused))
 
 
@@ -145,27 +156,11 @@ def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: 
     task = connection.execute("SELECT * FROM task WHERE object = ?", (answer.object,)).fetchone()
     if task is None:
         raise AnswerError(f"object {answer.object}: nobody was asked about it")
-    if task["closed"] is not None or task["free"] == 0:
+    if task["frozen"] is not None or task["free"] == 0:
         raise AnswerError(f"object {answer.object}: all {task['slots']} answers are in")
     if answer.content is not None:
         run.task.label_from_answer(answer.content)  # raises AnswerError
-    connection.execute(
-        "INSERT INTO answer (object, worker, content, submitted, seconds, extra) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            answer.object,
-            answer.worker,
-            content,
-            answer.submitted or at,
-            answer.seconds,
-            to_json(answer.extra),
-        ),
-    )
-    connection.execute("UPDATE task SET free = free - 1 WHERE object = ? AND free > 0", (answer.object,))
-    if answer.content is not None:  # a declined task is not paid
-        connection.execute(
-            "INSERT INTO ledger (object, worker, kind, quantity, micro_usd) VALUES (?, ?, 'answer', 1, ?)",
-            (answer.object, answer.worker, run.prices.answer),
-        )
+    record_answer(connection, answer, at=at, price=run.prices.answer)
     return True
 
 
@@ -241,4 +236,6 @@ def withdraw_open_tasks(run: Run) -> StepOutput:
     row = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE closed IS NULL")
     if row is None or row["batch"] is None:
         return StepOutput({"labeled": [], "failed": [], "labels": {}})
+    with run.store.transaction() as connection:
+        freeze(connection, run.rules, run.clock.now(), row["batch"], withdraw=True)
     return _consolidate(run, row["batch"], stopped=True)

@@ -1,5 +1,5 @@
 -- What a job remembers. One process, one connection; every state change is one transaction.
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE fact (          -- single values: status, created, modified, failure reason, reference code
     name  TEXT PRIMARY KEY,
@@ -20,12 +20,65 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
     object    INTEGER PRIMARY KEY,
     batch     INTEGER NOT NULL,
     purpose   TEXT NOT NULL CHECK (purpose IN ('train', 'audit', 'rest')),
-    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 9),
-    free      INTEGER NOT NULL CHECK (free BETWEEN 0 AND slots),
+    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 9),  -- answers wanted; may grow while it is open
+    free      INTEGER NOT NULL CHECK (free >= 0),              -- places that nobody has
+    busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),    -- places under a live lease
+    taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),   -- places whose answer is in
+    declines  INTEGER NOT NULL DEFAULT 0 CHECK (declines >= 0),  -- as many as slots, and it is sent to nobody else
     published TEXT NOT NULL,
-    closed    TEXT            -- when consolidated, failed or withdrawn
+    opened    TEXT,           -- when it came before people; NULL while MaxConcurrentTaskCount others are open
+    frozen    TEXT,           -- from when on no answer is taken: its batch is being consolidated
+    closed    TEXT,           -- when consolidated, failed or withdrawn
+    CHECK (free + busy + taken = slots)
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
+CREATE INDEX task_queued ON task (object) WHERE opened IS NULL AND frozen IS NULL;
+CREATE INDEX task_working ON task (object)
+    WHERE opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots));
+
+CREATE TABLE lease (         -- one worker's right to answer one object until a deadline
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- the fencing token: never used again
+    object   INTEGER NOT NULL REFERENCES task (object),
+    worker   TEXT NOT NULL,
+    accepted TEXT NOT NULL,
+    expires  TEXT NOT NULL CHECK (expires > accepted),
+    state    TEXT NOT NULL DEFAULT 'active'
+             CHECK (state IN ('active', 'submitted', 'returned', 'declined', 'expired')),
+    ended    TEXT CHECK ((ended IS NULL) = (state = 'active'))
+);
+CREATE UNIQUE INDEX lease_once ON lease (object, worker) WHERE state IN ('active', 'submitted', 'declined');
+CREATE INDEX lease_seen ON lease (object, worker);
+CREATE INDEX lease_worker ON lease (worker);
+CREATE INDEX lease_held ON lease (worker) WHERE state = 'active';
+CREATE INDEX lease_deadline ON lease (expires) WHERE state = 'active';
+
+-- Places are counted by the leases themselves: a place that is not there cannot be taken, and none is lost.
+CREATE TRIGGER lease_starts_active BEFORE INSERT ON lease WHEN NEW.state != 'active'
+BEGIN
+    SELECT RAISE(ABORT, 'a lease starts active');
+END;
+CREATE TRIGGER lease_takes_a_place AFTER INSERT ON lease
+BEGIN
+    UPDATE task SET free = free - 1, busy = busy + 1 WHERE object = NEW.object;
+END;
+CREATE TRIGGER lease_ends_once BEFORE UPDATE ON lease WHEN OLD.state != 'active'
+BEGIN
+    SELECT RAISE(ABORT, 'a lease that has ended stays as it is');
+END;
+CREATE TRIGGER lease_is_kept BEFORE DELETE ON lease
+BEGIN
+    SELECT RAISE(ABORT, 'a lease is never forgotten');
+END;
+CREATE TRIGGER lease_gives_its_place_back AFTER UPDATE ON lease
+    WHEN NEW.state IN ('returned', 'declined', 'expired')
+BEGIN
+    UPDATE task SET free = free + 1, busy = busy - 1, declines = declines + (NEW.state = 'declined')
+    WHERE object = NEW.object;
+END;
+CREATE TRIGGER lease_spends_its_place AFTER UPDATE ON lease WHEN NEW.state = 'submitted'
+BEGIN
+    UPDATE task SET busy = busy - 1, taken = taken + 1 WHERE object = NEW.object;
+END;
 
 CREATE TABLE answer (        -- one worker's answer to one object; content NULL is a decline
     object    INTEGER NOT NULL REFERENCES task (object),
@@ -34,8 +87,44 @@ CREATE TABLE answer (        -- one worker's answer to one object; content NULL 
     submitted TEXT NOT NULL,
     seconds   REAL,
     extra     TEXT NOT NULL,
+    lease     INTEGER UNIQUE REFERENCES lease (id),  -- NULL: it came from a file or a program
     PRIMARY KEY (object, worker)
 ) WITHOUT ROWID;
+CREATE TRIGGER answer_fits_its_lease BEFORE INSERT ON answer
+    WHEN NEW.lease IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM lease WHERE id = NEW.lease AND object = NEW.object AND worker = NEW.worker
+        AND state = CASE WHEN NEW.content IS NULL THEN 'declined' ELSE 'submitted' END
+    )
+BEGIN
+    SELECT RAISE(ABORT, 'an answer needs the lease of its own object and worker');
+END;
+CREATE TRIGGER answer_is_in_time BEFORE INSERT ON answer
+    WHEN (SELECT frozen FROM task WHERE object = NEW.object) IS NOT NULL
+BEGIN
+    SELECT RAISE(ABORT, 'no answer is taken any more');
+END;
+CREATE TRIGGER answer_is_final BEFORE UPDATE ON answer
+    WHEN (SELECT frozen FROM task WHERE object = NEW.object) IS NOT NULL
+      OR (NEW.object, NEW.worker) != (OLD.object, OLD.worker) OR NEW.lease IS NOT OLD.lease
+BEGIN
+    SELECT RAISE(ABORT, 'only the content of an open answer can be revised');
+END;
+
+CREATE TABLE revision (      -- what an answer said before its worker changed it; nothing is overwritten
+    lease     INTEGER NOT NULL REFERENCES lease (id),
+    number    INTEGER NOT NULL CHECK (number >= 1),
+    content   TEXT NOT NULL,
+    submitted TEXT NOT NULL,
+    seconds   REAL,
+    PRIMARY KEY (lease, number)
+) WITHOUT ROWID;
+
+CREATE TABLE late_answer (   -- came after its lease had ended: kept, neither counted nor paid
+    lease     INTEGER PRIMARY KEY REFERENCES lease (id),
+    content   TEXT NOT NULL,
+    submitted TEXT NOT NULL,
+    seconds   REAL
+);
 
 CREATE TABLE label (         -- labels by people, and labels that stood in the input manifest
     object     INTEGER PRIMARY KEY,
