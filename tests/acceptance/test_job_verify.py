@@ -41,6 +41,9 @@ def rewrite(path, change):
 
 def sql(folder, statement, *values):
     with sqlite3.connect(folder / "state" / "job.db") as connection:
+        # Who tampers does not stop at triggers.
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
         assert connection.execute(statement, values).rowcount > 0
     connection.close()
 
