@@ -56,7 +56,13 @@ def add_verbs(verbs: Any) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Options for everything the AWS document has no field for; see `Settings`."""
     group = parser.add_argument_group("settings (override the [job] TOML and autolabel: tags)")
-    group.add_argument("--workforce", help="simulated:TRUTH.jsonl[?accuracy=0.9&workers=3] or files:FOLDER/")
+    group.add_argument("--workforce", help="web, files:FOLDER/ or simulated:TRUTH.jsonl[?accuracy=0.9&workers=3]")
+    group.add_argument(
+        "--sets", action="store_true", default=None, help="open the next --concurrent objects when all are done, as AWS"
+    )
+    group.add_argument(
+        "--guesses", action="store_true", default=None, help="show people what the model thinks, except in audits"
+    )
     group.add_argument("--error", type=float, help="largest share of wrong labels promised (default: 0.05)")
     group.add_argument("--confidence", type=float, help="probability that the promise holds (default: 0.95)")
     group.add_argument("--model", help="starting checkpoint; see `autolabel models list`")
@@ -136,7 +142,7 @@ def start(options: argparse.Namespace, request: Any, settings: Any, home: Path |
         with LabelingJob.create(request, home, settings=settings, progress=progress) as job:
             if not options.json:
                 _say_plan(job)
-            return show(job, job.run(), options)
+            return show(job, _go_on(job, None), options)
     finally:
         progress.close()
 
@@ -147,10 +153,21 @@ def _resume(options: argparse.Namespace) -> int:
     progress = reporter(options)
     try:
         with LabelingJob.open(options.job, progress=progress) as job:
-            workforce = job.workforce(options.workforce) if options.workforce else None
-            return show(job, job.run(workforce), options)
+            return show(job, _go_on(job, options.workforce), options)
     finally:
         progress.close()
+
+
+def _go_on(job: LabelingJob, spec: str | None) -> Waiting | Finished:
+    """Run a job as far as it goes with its workforce, or another one; a page is served until the job ends."""
+    from autolabel.workforce.web import is_web
+
+    chosen = spec or job.settings.workforce
+    if is_web(chosen):
+        from autolabel.web import serve
+
+        return job.run() if job.status.is_final else serve(job, chosen or "", say=say)
+    return job.run(job.workforce(spec) if spec else None)
 
 
 def show(job: LabelingJob, step: Waiting | Finished, options: argparse.Namespace) -> int:

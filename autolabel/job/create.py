@@ -25,7 +25,7 @@ from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
 from autolabel.tasks import task_for
-from autolabel.workforce.spec import absolute_spec, workforce_from_spec
+from autolabel.workforce.spec import absolute_spec, check_spec
 
 if TYPE_CHECKING:
     from autolabel.api.request import LabelingJobRequest
@@ -65,7 +65,7 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
         if settings.workforce is not None:
             settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
             with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
-                workforce_from_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+                check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
         write_atomically(partial.categories, categories)
         write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
         write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))

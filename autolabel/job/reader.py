@@ -74,7 +74,7 @@ class JobReader:
         self._options = storage_options(self.settings, self.request)
         self._mirror = Mirror(self.folder, self.request, self._options)
         self._prices = PriceList.of(self.settings, self.request.task_price_usd)
-        self._sources = source_reader(self.manifest, self._options, self.settings, kind)
+        self.sources = source_reader(self.manifest, self._options, self.settings, kind)
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +144,7 @@ class JobReader:
             clock=self._clock,
             progress=self.progress,
             manifest=self.manifest,
-            sources=self._sources,
+            sources=self.sources,
             learner=learner,
             mirror=self._mirror.update,
         )

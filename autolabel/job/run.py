@@ -81,7 +81,7 @@ class Run:
     @property
     def rules(self) -> QueueRules:
         """How tasks are lent to people."""
-        return rules_of(self.request)
+        return rules_of(self.request, sets=self.settings.sets)
 
     @property
     def index(self) -> ManifestIndex:

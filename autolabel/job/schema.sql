@@ -32,6 +32,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
     CHECK (free + busy + taken = slots)
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
+CREATE INDEX task_unfrozen ON task (batch) WHERE frozen IS NULL;
 CREATE INDEX task_queued ON task (object) WHERE opened IS NULL AND frozen IS NULL;
 CREATE INDEX task_working ON task (object)
     WHERE opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots));
@@ -105,6 +106,7 @@ BEGIN
 END;
 CREATE TRIGGER answer_is_final BEFORE UPDATE ON answer
     WHEN (SELECT frozen FROM task WHERE object = NEW.object) IS NOT NULL
+      OR EXISTS (SELECT 1 FROM label WHERE object = NEW.object)
       OR (NEW.object, NEW.worker) != (OLD.object, OLD.worker) OR NEW.lease IS NOT OLD.lease
 BEGIN
     SELECT RAISE(ABORT, 'only the content of an open answer can be revised');

@@ -42,7 +42,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     selection: str = "margin-diverse"
     """Strategy that chooses whom people label next; see `autolabel.selection.strategies`."""
     workforce: str | None = None
-    """``simulated:TRUTH`` or ``files:FOLDER``; remembered for `resume`."""
+    """``simulated:TRUTH``, ``files:FOLDER`` or ``web``; remembered for `resume`."""
+    sets: bool = False
+    """Put the next MaxConcurrentTaskCount objects before people only when all of the last are done, as AWS does,
+    instead of each as soon as there is room."""
+    guesses: bool = False
+    """Show people on the page what the model thinks, except in audits; its effect is measured."""
     answer_price: float | None = None
     """Dollars for one worker's answer; ``None`` takes PublicWorkforceTaskPrice, else $0.012."""
     object_fee: float = 0.08
