@@ -57,9 +57,9 @@ class MonotonicClock:
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and ``Z``: how events and answers are dated."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse(text: str) -> datetime:
     """Read `iso` back."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)

@@ -61,7 +61,7 @@ class JobStore:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if check:
-                self._connection.execute("PRAGMA journal_mode = TRUNCATE")
+                self._connection.execute("PRAGMA journal_mode = PERSIST")
                 if self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                     msg = f"{path}: SQLite finds the file damaged; restore it from a copy"
                     raise JobCorruptError(msg)
