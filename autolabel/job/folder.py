@@ -119,6 +119,16 @@ class JobFolder:
         """AWS's annotations tree."""
         return self.root / "annotations"
 
+    @property
+    def review_manifest(self) -> Path:
+        """The output manifest after machine labels were looked through."""
+        return self.root / "review" / "output.manifest"
+
+    @property
+    def review(self) -> Path:
+        """What looking through machine labels found, as JSON."""
+        return self.root / "review" / "review.json"
+
     def worker_response(self, batch: int, object_: int, stamp: str) -> Path:
         """Build the path of one object's worker-response file."""
         return self.annotations / "worker-response" / f"iteration-{batch}" / str(object_) / f"{stamp}.json"

@@ -153,6 +153,30 @@ CREATE TABLE ledger (        -- money, in millionths of a dollar; nothing can be
     PRIMARY KEY (object, kind, worker)
 ) WITHOUT ROWID;
 
+CREATE TABLE review_page (   -- a grid of machine labels of one class that somebody was shown
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    worker    TEXT NOT NULL,
+    label     TEXT NOT NULL,   -- JSON; what every cell is said to be
+    objects   TEXT NOT NULL,   -- JSON list, in the order of the cells
+    planted   TEXT NOT NULL,   -- JSON list of the cells that were put there to see whether anybody looks
+    shown     TEXT NOT NULL
+);
+
+CREATE TABLE review (        -- one answer a cell: what a reviewer says of one machine label
+    page      INTEGER NOT NULL REFERENCES review_page (id),
+    cell      INTEGER NOT NULL,
+    object    INTEGER NOT NULL,
+    worker    TEXT NOT NULL,
+    planted   INTEGER NOT NULL CHECK (planted IN (0, 1)),
+    accepted  INTEGER NOT NULL CHECK (accepted IN (0, 1)),
+    label     TEXT CHECK (label IS NULL OR NOT accepted),  -- JSON; what it is instead, if the reviewer said so
+    seconds   REAL NOT NULL,
+    micro_usd INTEGER NOT NULL,
+    submitted TEXT NOT NULL,
+    PRIMARY KEY (page, cell)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX review_once ON review (object, worker) WHERE NOT planted;
+
 CREATE TABLE event (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,
     at     TEXT NOT NULL,

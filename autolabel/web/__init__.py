@@ -5,6 +5,6 @@ Everything a browser sends is untrusted, and so is everything a manifest holds; 
 
 from __future__ import annotations
 
-from autolabel.web.server import serve
+from autolabel.web.server import serve, serve_review
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_review"]

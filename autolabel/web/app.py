@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Router
 
 from autolabel.web.guard import Guard, TooLargeError
 from autolabel.web.labeling import Labeling
+from autolabel.web.operator import Operating
 from autolabel.web.pages import Pages
 from autolabel.web.replies import RefusedError, reply
 
@@ -18,28 +19,29 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from autolabel.web.guard import App
+    from autolabel.web.reviewing import Reviewing
     from autolabel.web.site import Site
 
-log = logging.getLogger("autolabel.web")
 
-
-def build_app(site: Site, origin: str) -> App:
+def build_app(site: Site, origin: str, reviewing: Reviewing | None = None) -> App:
     """Build the site of one job.
 
     Parameters
     ----------
     origin
         Scheme, host and port that people reach the site by, for example ``http://127.0.0.1:8765``.
+    reviewing
+        Serves the review of machine labels instead of tasks.
     """
-    routes = [*Pages(site).routes(), *Labeling(site).routes()]
+    part = Labeling(site) if reviewing is None else reviewing
+    routes = [*Pages(site).routes(), *part.routes(), *Operating(site, origin).routes()]
     handlers: dict[Any, Any] = {
         RefusedError: _refused,
         HTTPException: _http_error,
         TooLargeError: _too_large,
         TimeoutError: _too_slow,
-        Exception: _failed,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), origin)
+    return Guard(ExceptionMiddleware(Router(routes, redirect_slashes=False), handlers), origin)
 
 
 async def _refused(_request: Request, error: RefusedError) -> Response:
@@ -58,8 +60,3 @@ async def _too_large(_request: Request, _error: TooLargeError) -> Response:
 
 async def _too_slow(_request: Request, _error: TimeoutError) -> Response:
     return reply({"error": "the request took too long to arrive"}, 408)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return reply({"error": "something went wrong here; the operator's log says what"}, 500)

@@ -7,6 +7,7 @@ forgery): a browser cannot forge either, and a program that sends neither has no
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("autolabel.web")
 
 MOST_BYTES = 1 << 20
 """Largest request body: an answer is a label, or a few hundred of them."""
@@ -77,7 +80,14 @@ class Guard:
         if refusal is not None:
             await _refuse(send, *refusal)
             return
-        await self._app(scope, _Body(receive).receive, _Answer(scope, send).send)
+        answer = _Answer(send)
+        try:
+            await self._app(scope, _Body(receive).receive, answer.send)
+        except Exception:
+            # Whatever went wrong is ours; the browser learns only that something did.
+            log.exception("%s %r failed", scope["method"], scope["path"])
+            if not answer.begun:
+                await _refuse(send, 500, "something went wrong here; the operator's log says what")
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         method, path = scope["method"], scope["path"]
@@ -144,12 +154,13 @@ class _Body:
 class _Answer:
     """A response with the headers that every response has."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._is_static = scope["path"].startswith("/static/")
+        self.begun = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             message["headers"] = [*message.get("headers", ()), *_added(message.get("headers", ()))]
         await self._send(message)
 

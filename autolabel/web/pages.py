@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from autolabel.web.site import Site
 
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+WORK_MODULES = (
+    "work.js",
+    "client.js",
+    "choices.js",
+    "notices.js",
+    "outbox.js",
+    "stage.js",
+    "stopwatch.js",
+    "theme.js",
+)
+REVIEW_MODULES = ("review.js", "client.js", "choices.js", "notices.js", "stopwatch.js", "theme.js")
+OPERATOR_MODULES = ("operator.js", "client.js", "notices.js", "theme.js")
+"""Each page's own script and those that it imports, which the browser fetches beside it."""
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -33,12 +46,22 @@ class Pages:
         return [
             Route("/", self.work, methods=["GET"]),
             Route("/join", self.work, methods=["GET"]),
+            Route("/operator", self.operator, methods=["GET"]),
+            Route("/review", self.review, methods=["GET"]),
             Route("/static/{version}/{name}", self.static, methods=["GET"]),
         ]
 
     async def work(self, _request: Request) -> Response:
         """Show the labeling page."""
-        return self._page("work.html")
+        return self._page("work.html", WORK_MODULES)
+
+    async def operator(self, _request: Request) -> Response:
+        """Show the operator's page."""
+        return self._page("operator.html", OPERATOR_MODULES)
+
+    async def review(self, _request: Request) -> Response:
+        """Show the grid of machine labels."""
+        return self._page("review.html", REVIEW_MODULES)
 
     async def static(self, request: Request) -> Response:
         """Send a file of the package; only names that the package has are known."""
@@ -54,11 +77,10 @@ class Pages:
         }
         return Response(found, media_type=None, headers={"content-type": kind, **headers})
 
-    def _page(self, name: str) -> Response:
-        template = _environment().get_template(name)
-        return HTMLResponse(
-            template.render(title=self._site.job.request.task_title, static=f"/static/{static_version()}")
-        )
+    def _page(self, name: str, modules: tuple[str, ...]) -> Response:
+        page = _environment().get_template(name)
+        title = self._site.job.request.task_title
+        return HTMLResponse(page.render(title=title, static=f"/static/{static_version()}", modules=modules))
 
 
 @cache

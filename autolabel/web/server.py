@@ -6,14 +6,18 @@ import signal
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 
+from autolabel.api.kinds import TaskKind
 from autolabel.errors import SettingsError
 from autolabel.job.desk import Desk
+from autolabel.job.review import PICTURES_A_PAGE, TEXTS_A_PAGE, Review
+from autolabel.report.progress import ProgressReporter
 from autolabel.web.app import build_app
 from autolabel.web.doors import Doors
+from autolabel.web.reviewing import Reviewing
 from autolabel.web.site import Site
 from autolabel.workforce.team import Team
 from autolabel.workforce.web import WebSettings, web_settings
@@ -91,9 +95,54 @@ class Server:
         self._socket.close()
 
 
+class Heard(ProgressReporter):
+    """Passes on what a job says of its progress, and remembers the last of it for the operator's page."""
+
+    def __init__(self, inner: ProgressReporter) -> None:
+        self.inner = inner
+        self._phase = self._part = ""
+
+    def says(self) -> str:
+        """Return the phase, and how far it is."""
+        return " ".join(filter(None, (self._phase, self._part)))
+
+    def phase(
+        self,
+        name: str,
+        *,
+        round_number: int | None = None,
+        human_labels: int | None = None,
+        forecast: float | None = None,
+    ) -> None:
+        """Remember a phase and pass it on."""
+        self._phase = name if round_number is None else f"{name}, round {round_number}"
+        self._part = ""
+        self.inner.phase(name, round_number=round_number, human_labels=human_labels, forecast=forecast)
+
+    def progress(self, done: int, total: int) -> None:
+        """Remember how far it is and pass it on."""
+        self._part = f"({done:,} of {total:,})"
+        self.inner.progress(done, total)
+
+    def event(self, text: str) -> None:
+        """Pass on."""
+        self.inner.event(text)
+
+    def close(self) -> None:
+        """Pass on."""
+        self.inner.close()
+
+
 @contextmanager
-def open_site(job: LabelingJob, settings: WebSettings) -> Iterator[tuple[Site, Server]]:
+def open_site(
+    job: LabelingJob, settings: WebSettings, *, review: Review | None = None, reviewer: str = "operator"
+) -> Iterator[tuple[Site, Server]]:
     """Serve an open job's site while the context lasts; the caller runs ``site.desk``.
+
+    Parameters
+    ----------
+    review
+        Serve this review of machine labels, in the name of `reviewer`, instead of tasks.
 
     Raises
     ------
@@ -102,15 +151,18 @@ def open_site(job: LabelingJob, settings: WebSettings) -> Iterator[tuple[Site, S
     """
     team = Team(settings.team)
     server = Server(settings)
+    heard = job.progress = Heard(job.progress)
     try:
         doors = Doors(team, job.request.job_arn, job.folder.state / "operators.json", encrypted=settings.is_encrypted)
         with Desk(job) as desk:
-            site = Site(job, desk, doors)
-            server.start(build_app(site, server.origin))
+            site = Site(job, desk, doors, phase=heard.says)
+            reviewing = None if review is None else Reviewing(site, review, reviewer)
+            server.start(build_app(site, server.origin, reviewing))
             yield site, server
             server.stop()  # nobody is answered after the desk is closed
     finally:
         server.stop()
+        job.progress = heard.inner
 
 
 def serve(job: LabelingJob, spec: str = "web", *, say: Callable[[str], None] = lambda _: None) -> Waiting | Finished:
@@ -142,6 +194,38 @@ def serve(job: LabelingJob, spec: str = "web", *, say: Callable[[str], None] = l
             site.finished.set()
             threading.Event().wait(FAREWELL_SECONDS)
     return step
+
+
+def serve_review(
+    job: LabelingJob, spec: str = "web", *, reviewer: str = "operator", say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Let somebody look through a job's machine labels until the process is asked to end; return what was found.
+
+    Raises
+    ------
+    JobError
+        The machine has labeled nothing.
+    SettingsError
+        The address cannot be used.
+    StorageError
+        Verdicts cannot be stored any more.
+    """
+    settings = web_settings(spec)
+    run = job.walk()
+    is_text = job.task.kind is TaskKind.TEXT_CLASSIFICATION
+    review = Review(run, page=TEXTS_A_PAGE if is_text else PICTURES_A_PAGE)
+    ended = threading.Event()
+    with open_site(job, settings, review=review, reviewer=reviewer) as (site, server):
+        say(f"Review: {server.origin}/review#{site.doors.operator_key}")
+        say("Press Ctrl+C here when you are done; every page that was handed in is stored.")
+        try:
+            with _signals(ended.set):
+                while not ended.wait(0.5):
+                    if site.desk.failure is not None:
+                        raise site.desk.failure
+        except KeyboardInterrupt:
+            pass  # the ordinary end
+    return review.write()
 
 
 def greeting(site: Site, origin: str, needed: int) -> Iterator[str]:

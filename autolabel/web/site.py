@@ -13,6 +13,7 @@ from autolabel.web.pictures import browser_copy
 from autolabel.web.replies import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from autolabel.job.desk import Desk
@@ -28,6 +29,8 @@ class Site:
     job: LabelingJob
     desk: Desk
     doors: Doors
+    phase: Callable[[], str] = str
+    """Says what the machine is doing."""
     finished: threading.Event = field(default_factory=threading.Event)
     """Set when the job has ended; people are told so."""
 

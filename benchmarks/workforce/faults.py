@@ -5,7 +5,8 @@
 Three faults: the k-th fsync of the process and all after it say EIO, for k further and further on (strace); no file may
 grow beyond a size (RLIMIT_FSIZE); the file system is full (a small tmpfs, where this user may mount one). Each time
 three workers race for the objects. When the disk fails, the page has to refuse what it cannot store, end with exit
-code 4, and find every acknowledged answer when it is started again on a sound disk; there the job is labeled to its end.
+code 4, and find every acknowledged answer when it is started again on a sound disk, where the job is labeled to the
+end.
 """
 
 from __future__ import annotations

@@ -172,7 +172,8 @@ def main():
         else:
             print(
                 f"{load.workers} workers: {load.answers_per_second:,.0f} answers/s, p50 {load.p50_ms:.0f} ms, "
-                f"p99 {load.p99_ms:.0f} ms, {load.server_cpu_ms:.2f} ms of the server's processor each; {load.stored:,} stored of {load.answers:,} acknowledged; disk "
+                f"p99 {load.p99_ms:.0f} ms, {load.server_cpu_ms:.2f} ms of the server's processor each; "
+                f"{load.stored:,} stored of {load.answers:,} acknowledged; disk "
                 f"{load.fsyncs_per_second[0]:,.0f} and {load.fsyncs_per_second[1]:,.0f} fsync/s",
                 flush=True,
             )
