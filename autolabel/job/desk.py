@@ -39,6 +39,7 @@ class Submission:
     lease: int
     content: dict[str, Any]
     seconds: float | None = None
+    guess_seen: bool = True
     extra: dict[str, Any] | None = None
 
 
@@ -113,6 +114,7 @@ class Desk:
                 submission.lease,
                 submission.content,
                 seconds=submission.seconds,
+                guess_seen=submission.guess_seen,
                 extra=submission.extra,
             )
             return receipt, self._lend(tables, now, worker, want, have)

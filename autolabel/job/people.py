@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autolabel.errors import AnswerError
 from autolabel.job.answers import record_answer
 from autolabel.job.clock import iso
+from autolabel.job.guesses import guesses_for, store_guesses
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.job.window import QUEUED, freeze, is_settled, open_more, publish_tasks
@@ -75,9 +76,11 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     batch = run.batches + 1
     now = run.clock.now()
     at = iso(now)
+    guesses = guesses_for(run, batch, purpose, chosen)
 
     def rows(connection: sqlite3.Connection) -> None:
         publish_tasks(connection, run.rules, now, numbers, batch=batch, purpose=purpose, slots=slots)
+        store_guesses(connection, guesses)
         add_event(connection, at, "tasks-published", batch=batch, objects=len(numbers))
 
     result = {"objects": numbers, "explored": chosen.explored.tolist(), "purpose": purpose.value}

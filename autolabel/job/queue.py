@@ -83,6 +83,7 @@ class TaskQueue:
         content: dict[str, Any],
         *,
         seconds: float | None = None,
+        guess_seen: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> Receipt:
         """Take an answer; sending it again is a success, sending another one revises it while that is possible.
@@ -91,6 +92,8 @@ class TaskQueue:
         ----------
         seconds
             Time spent, as the page measured it; not believed beyond the time since the task was accepted.
+        guess_seen
+            Whether the worker had the model's guess, if there was one, before his eyes.
         extra
             Members of the worker response beside answer, worker and times.
         """
@@ -103,12 +106,16 @@ class TaskQueue:
         if row["state"] == LeaseState.DECLINED:
             return Receipt(Verdict.REFUSED, "you have declined this task")
         try:
-            self._check(content)
+            label = self._check(content)
         except AnswerError as error:
             return Receipt(Verdict.REFUSED, str(error))
         if row["state"] == LeaseState.ACTIVE and iso(now) < row["expires"]:
             end_lease(connection, now, row, LeaseState.SUBMITTED)
-            facts = {**(extra or {}), "acceptanceTime": _milliseconds(row["accepted"])}
+            facts = {
+                **(extra or {}),
+                **_about_the_guess(_guess(connection, row["object"]), label, seen=guess_seen),
+                "acceptanceTime": _milliseconds(row["accepted"]),
+            }
             answer = Answer(row["object"], worker, content, iso(now), spent, facts)
             record_answer(connection, answer, at=iso(now), price=self._price, lease=lease)
             open_more(connection, self.rules, now)
@@ -215,7 +222,7 @@ class TaskQueue:
         ).fetchone()
         add_event(connection, iso(now), "task-accepted", lease=token, object=number, worker=worker)
         self._last[worker] = number
-        return Lease(token, number, worker, now, expires)
+        return Lease(token, number, worker, now, expires, _guess(connection, number))
 
     def _own(self, connection: sqlite3.Connection, worker: str, lease: int) -> sqlite3.Row | None:
         row: sqlite3.Row | None = connection.execute(
@@ -295,6 +302,18 @@ class TaskQueue:
 
 def _tell(connection: sqlite3.Connection, now: datetime, kind: str, row: sqlite3.Row, **more: Any) -> None:
     add_event(connection, iso(now), kind, lease=row["id"], object=row["object"], worker=row["worker"], **more)
+
+
+def _guess(connection: sqlite3.Connection, number: int) -> Any:
+    row = connection.execute("SELECT label FROM guess WHERE object = ? AND treatment != 'blind'", (number,)).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def _about_the_guess(guess: Any, label: Any, *, seen: bool) -> dict[str, Any]:
+    """Build what an answer remembers of a guess; ``initialValueModified`` is AWS's name in adjustment jobs."""
+    if guess is None:
+        return {}
+    return {"guessShown": seen, "guess": guess, "initialValueModified": label != guess}
 
 
 def _between(value: float, low: float, high: float) -> float:

@@ -112,6 +112,17 @@ BEGIN
     SELECT RAISE(ABORT, 'only the content of an open answer can be revised');
 END;
 
+CREATE TABLE guess (         -- what the model thought of an object when people were asked about it
+    object    INTEGER PRIMARY KEY REFERENCES task (object),
+    label     TEXT NOT NULL,  -- JSON
+    treatment TEXT NOT NULL CHECK (treatment IN ('shown', 'blind', 'planted'))  -- planted: shown, and wrong on purpose
+);
+CREATE TRIGGER guess_is_never_in_an_audit BEFORE INSERT ON guess
+    WHEN (SELECT purpose FROM task WHERE object = NEW.object) = 'audit'
+BEGIN
+    SELECT RAISE(ABORT, 'who audits is not told what the model thinks');
+END;
+
 CREATE TABLE revision (      -- what an answer said before its worker changed it; nothing is overwritten
     lease     INTEGER NOT NULL REFERENCES lease (id),
     number    INTEGER NOT NULL CHECK (number >= 1),

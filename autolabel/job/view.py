@@ -14,6 +14,7 @@ from autolabel.errors import ObjectError, StorageError
 from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
+from autolabel.job.guesses import effect_of_guesses
 from autolabel.job.look import audit_outcome, machine_labels_of, stored_look
 from autolabel.job.pool import State, count
 from autolabel.job.settings import MICRO
@@ -78,6 +79,7 @@ def summary(run: Run) -> dict[str, Any]:
         "failure_reason": run.store.fact("failure_reason") or "",
         "counters": count(states).to_document(),
         "human_labels": human_labels(run),
+        "guesses": effect_of_guesses(run),
         "certificate": certificate.result if certificate else None,
         "cost": cost_of(run).to_json(),
         "output": str(run.folder.output_manifest),

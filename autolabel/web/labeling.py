@@ -44,6 +44,7 @@ class _Answering(_Taking, forbid_unknown_fields=True, kw_only=True):
     lease: LeaseId
     content: dict[str, Any]
     seconds: Seconds | None = None
+    guess_seen: bool = False
 
 
 class _Declining(_Taking, forbid_unknown_fields=True, kw_only=True):
@@ -107,6 +108,7 @@ class Labeling:
                 "element": element,
                 "categories": job.task.categories,
                 "time_limit": job.request.task_time_limit_seconds,
+                "guesses": job.settings.guesses,
                 "revisable": self._site.desk.rules.revisable,
             }
         )
@@ -122,7 +124,7 @@ class Labeling:
         """Take an answer, and lend the next tasks in the same breath."""
         worker = self._site.doors.worker(request)
         asked = await read_as(request, _Answering)
-        submission = Submission(asked.lease, asked.content, asked.seconds)
+        submission = Submission(asked.lease, asked.content, asked.seconds, asked.guess_seen)
         receipt, leases = await settled(self._site.desk.exchange(worker, submission, want=asked.want, have=asked.have))
         return self._receipt(receipt, leases)
 

@@ -116,6 +116,7 @@ class Operating:
             "counters": summary["counters"],
             "human_labels": summary["human_labels"],
             "cost": summary["cost"],
+            "guesses": summary["guesses"],
             "certificate": (summary["certificate"] or {}).get("sentence"),
             "objects": plan["objects"],
             "forecast": plan["forecast"],

@@ -41,7 +41,9 @@ class Site:
 
     def shown(self, lease: Lease) -> dict[str, Any]:
         """Build what the page needs to show one object."""
-        task = {"lease": lease.id, "seconds_left": self.desk.seconds_left(lease)}
+        task: dict[str, Any] = {"lease": lease.id, "seconds_left": self.desk.seconds_left(lease)}
+        if lease.guess is not None:
+            task["guess"] = self.job.task.categories[lease.guess]
         return task | self.object(lease.object, lease.id)
 
     def object(self, number: int, lease: int) -> dict[str, Any]:

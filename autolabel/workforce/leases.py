@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -86,6 +86,8 @@ class Lease:
     accepted: datetime
     expires: datetime
     """The first moment at which an answer is late."""
+    guess: Any = None
+    """The label that the model proposes, where the worker is to see it."""
 
 
 @dataclass(frozen=True, slots=True)

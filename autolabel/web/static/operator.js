@@ -34,6 +34,7 @@ function show(facts) {
   tiles(facts);
   batch(facts, ended);
   pace(facts.pace);
+  guesses(facts.guesses);
   people(facts);
 }
 
@@ -61,7 +62,24 @@ function tiles(facts) {
     ["cost so far", dollars(cost.total), `forecast ${dollars(forecast.cost)}`, ""],
     ["promise", facts.automated ? `≤ ${percent(facts.error)}` : "–", facts.automated ? `wrong, with ${percent(facts.confidence)} confidence` : "people label everything", ""],
   ];
-  by("tiles").replaceChildren(
+  fill(by("tiles"), rows);
+}
+
+function guesses(effect) {
+  by("guesses").hidden = !effect;
+  if (!effect) return;
+  const share = (value) => (value == null ? "–" : percent(value));
+  const time = (value) => (value == null ? "–" : `${value.toFixed(1)} s`);
+  fill(by("guess-tiles"), [
+    ["agree with a guess they see", share(effect.agreement_shown), `of ${whole(effect.shown)} answers`, ""],
+    ["agree without seeing it", share(effect.agreement_blind), `of ${whole(effect.blind)} answers`, ""],
+    ["median time with a guess", time(effect.seconds_shown), `without ${time(effect.seconds_blind)}`, ""],
+    ["wrong guesses let pass", share(effect.over_reliance), `of ${whole(effect.planted)} planted ones`, effect.over_reliance > 0.2 ? "failed" : ""],
+  ]);
+}
+
+function fill(list, rows) {
+  list.replaceChildren(
     ...rows.map(([name, value, under, kind]) => {
       const tile = element("div", undefined, `tile ${kind}`);
       tile.append(element("dt", name));
