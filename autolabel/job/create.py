@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, job_reference_code
 from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, StorageError
 from autolabel.job.clock import Clock, iso
@@ -17,6 +16,7 @@ from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
 from autolabel.job.sources import Sources, storage_options
 from autolabel.job.store import JobStore
+from autolabel.job.task import kind_of, task_of
 from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
 from autolabel.manifest.reader import index_manifest
@@ -24,10 +24,14 @@ from autolabel.storage.durable import failpoint, make_folder, sync_folder, write
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
-from autolabel.tasks import task_for
+from autolabel.tasks import worker_template
+from autolabel.tasks.liquid import WorkerTemplate
+from autolabel.workforce.lambdas import Lambdas
 from autolabel.workforce.spec import absolute_spec, check_spec
+from autolabel.workforce.web import is_web, web_settings
 
 if TYPE_CHECKING:
+    from autolabel.api.kinds import TaskKind
     from autolabel.api.request import LabelingJobRequest
     from autolabel.job.settings import Settings
 
@@ -36,16 +40,17 @@ CHUNK = 8 << 20
 
 def create_folder(request: LabelingJobRequest, home: str | Path | None, settings: Settings, clock: Clock) -> JobFolder:
     """Create ``home/NAME``; on any error nothing is left behind. See `LabelingJob.create`."""
-    kind = request.task_kind
-    if kind is None:
-        raise InvalidRequestError(
-            ["neither LabelingJobAlgorithmSpecificationArn nor a built-in Lambda function names a task type"]
-        )
+    storage = Storage(storage_options(settings, request))
+    kind = kind_of(request, storage)
     parent = home_of(request, home)
     _check_name(parent, request)
-    storage = Storage(storage_options(settings, request))
-    categories = storage.read(_needed(request.categories_uri))
-    task = task_for(kind, LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names)
+    uri = request.categories_uri
+    if uri is None and request.consolidation_lambda is None:
+        raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
+    categories = None if uri is None else storage.read(uri)
+    task = task_of(request, kind, categories, name=uri or "")
+    _check_lambdas(request, settings)
+    template = _template(request, settings, kind, storage)
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
 
@@ -66,7 +71,10 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
             settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
             with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
                 check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
-        write_atomically(partial.categories, categories)
+        if categories is not None:
+            write_atomically(partial.categories, categories)
+        if template is not None:
+            write_atomically(partial.template, template.encode())
         write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
         write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))
         if choice is not None:
@@ -102,10 +110,33 @@ def _check_name(parent: Path, request: LabelingJobRequest) -> None:
                 raise JobExistsError(msg)
 
 
-def _needed(uri: str | None) -> str:
-    if uri is None:
-        raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
-    return uri
+def _check_lambdas(request: LabelingJobRequest, settings: Settings) -> None:
+    """Find out now whether the job's own functions can be called, and could read what they are given."""
+    lambdas = Lambdas(settings.functions)
+    arn = request.consolidation_lambda
+    if arn is not None and not lambdas.is_local(arn) and not is_s3(request.output_uri):
+        raise InvalidRequestError(
+            [f"{arn} reads answers from S3; give an S3OutputPath on s3://, or the setting functions with its name"]
+        )
+
+
+def _template(request: LabelingJobRequest, settings: Settings, kind: TaskKind, storage: Storage) -> str | None:
+    """Read the worker page of a job whose people come to the page; ``None`` where ours is meant."""
+    uri = request.template_uri
+    if uri is None or not is_web(settings.workforce) or not web_settings(settings.workforce or "").page:
+        return None
+    try:
+        text = storage.read(uri).decode()
+    except FileNotFoundError:
+        if uri == f"templates/{kind}.liquid.html":  # what the short forms of the command line write
+            return None
+        raise
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError([f"the template {uri} is no UTF-8 text: {error}"]) from error
+    if text == worker_template(kind):
+        return None
+    WorkerTemplate(text, lambda uri: uri).render({"taskObject": "", "labels": []})  # raises InvalidRequestError
+    return text
 
 
 def _root_of(request: LabelingJobRequest, settings: Settings) -> str | None:

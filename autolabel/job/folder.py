@@ -56,6 +56,11 @@ class JobFolder:
         return self.state / "categories.json"
 
     @property
+    def template(self) -> Path:
+        """The worker page in Liquid, if the job has one of its own."""
+        return self.state / "template.liquid.html"
+
+    @property
     def manifest(self) -> Path:
         """Snapshot of the input manifest, taken at the start."""
         return self.state / "input.manifest"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from autolabel.errors import AnswerError
 from autolabel.job.answers import record_answer
 from autolabel.job.clock import iso
+from autolabel.job.functions import NOT_REQUIRED, prepare
+from autolabel.job.functions import consolidate as consolidate_by_function
 from autolabel.job.guesses import guesses_for, store_guesses
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from autolabel.job.store import JobStore
     from autolabel.report.data import Purpose
     from autolabel.selection.batch import Batch
+    from autolabel.tasks.base import Consolidated
 
 EXPIRED = (
     "ClientError: Annotation tasks expired.  Probable Reasons are 1) TaskAvailabilityLifetimeInSeconds parameter is "
@@ -71,7 +74,8 @@ def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> l
 
 
 def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
-    numbers = chosen.objects.tolist()
+    prepared = prepare(run, chosen.objects.tolist())
+    numbers = chosen.objects.tolist() if prepared is None else sorted(prepared.inputs)
     slots = run.request.workers_per_object
     batch = run.batches + 1
     now = run.clock.now()
@@ -81,10 +85,20 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     def rows(connection: sqlite3.Connection) -> None:
         publish_tasks(connection, run.rules, now, numbers, batch=batch, purpose=purpose, slots=slots)
         store_guesses(connection, guesses)
+        if prepared is not None:
+            connection.executemany(
+                "UPDATE task SET input = ? WHERE object = ?", [(text, each) for each, text in prepared.inputs.items()]
+            )
+            connection.executemany(
+                "INSERT INTO failure (object, reason, created) VALUES (?, ?, ?)",
+                [(each, NOT_REQUIRED, at) for each in prepared.spared],
+            )
         add_event(connection, at, "tasks-published", batch=batch, objects=len(numbers))
 
     result = {"objects": numbers, "explored": chosen.explored.tolist(), "purpose": purpose.value}
-    return StepOutput(result, rows=rows if numbers else None)
+    if prepared is not None:
+        result["spared"] = list(prepared.spared)
+    return StepOutput(result, rows=rows if numbers or result.get("spared") else None)
 
 
 def _freeze(run: Run, batch: int) -> None:
@@ -115,7 +129,7 @@ def open_tasks(run: Run) -> list[HumanTask]:
         HumanTask(
             object=row["object"],
             batch=row["batch"],
-            input=run.task.task_input(run.manifest.source(row["object"])),
+            input=task_input(run, row),
             workers=row["slots"],
             answered_by=tuple(sorted(answered.get(row["object"], ()))),
         )
@@ -123,6 +137,14 @@ def open_tasks(run: Run) -> list[HumanTask]:
             "SELECT * FROM task WHERE opened IS NOT NULL AND frozen IS NULL AND free > 0 ORDER BY object"
         )
     ]
+
+
+def task_input(run: Run, row: sqlite3.Row) -> dict[str, Any]:
+    """Build what a worker's page sees of a task, a row of its table: a Lambda function's work, or the built-in form."""
+    if row["input"] is None:
+        return run.task.task_input(run.manifest.source(row["object"]))
+    prepared: dict[str, Any] = json.loads(row["input"])
+    return prepared
 
 
 def submit(run: Run, answers: Iterable[Answer]) -> Submitted:
@@ -170,11 +192,10 @@ def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: 
 def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
     """Turn a batch's answers into labels; objects without any answer fail as Ground Truth says it, unless `stopped`."""
     asked = [row["object"] for row in run.store.rows("SELECT object FROM task WHERE batch = ? ORDER BY object", batch)]
-    answers = answers_so_far(run.store, run, batch)
-    answered = {number for number, _, _ in answers}
-    labeled = [number for number in asked if number in answered]
-    failed = [number for number in asked if number not in answered and not stopped]
-    consolidated = run.task.consolidate(answers, objects=labeled) if labeled else {}
+    consolidated, reasons = _labels_of_people(run, batch, asked)
+    labeled = [number for number in asked if number in consolidated]
+    reasons |= {} if stopped else {number: EXPIRED for number in asked if number not in consolidated | reasons}
+    failed = sorted(reasons)
     now = run.clock.now()
     at, created = iso(now), iso_micro(now)
 
@@ -188,7 +209,7 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
         )
         connection.executemany(
             "INSERT INTO failure (object, reason, retries, created) VALUES (?, ?, 1, ?)",
-            [(number, EXPIRED, at) for number in failed],
+            [(number, reasons[number], at) for number in failed],
         )
         connection.executemany(
             "INSERT INTO ledger (object, worker, kind, quantity, micro_usd) VALUES (?, '', 'human-object', 1, ?)",
@@ -199,6 +220,21 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
 
     labels = {str(number): consolidated[number].label for number in labeled}
     return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
+
+
+def _labels_of_people(run: Run, batch: int, asked: list[int]) -> tuple[dict[int, Consolidated], dict[int, str]]:
+    """Make labels of a batch's answers, by the task or by a Lambda function; beside them, why others have none."""
+    if run.request.consolidation_lambda is not None:
+        given = {
+            number: [answer for answer in answers if answer.content is not None]
+            for number, answers in answers_of(run.store, batch).items()
+        }
+        given = {number: answers for number, answers in given.items() if answers}
+        return consolidate_by_function(run, batch, given) if given else ({}, {})
+    answers = answers_so_far(run.store, run, batch)
+    answered = {number for number, _, _ in answers}
+    objects = [number for number in asked if number in answered]
+    return (run.task.consolidate(answers, objects=objects) if objects else {}), {}
 
 
 def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:

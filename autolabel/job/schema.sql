@@ -25,6 +25,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
     busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),    -- places under a live lease
     taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),   -- places whose answer is in
     declines  INTEGER NOT NULL DEFAULT 0 CHECK (declines >= 0),  -- as many as slots, and it is sent to nobody else
+    input     TEXT,           -- JSON; what a Lambda function made of the object for the worker's page
     published TEXT NOT NULL,
     opened    TEXT,           -- when it came before people; NULL while MaxConcurrentTaskCount others are open
     frozen    TEXT,           -- from when on no answer is taken: its batch is being consolidated

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     instead of each as soon as there is room."""
     guesses: bool = False
     """Show people on the page what the model thinks, except in audits; its effect is measured."""
+    functions: tuple[str, ...] = ()
+    """Python functions in the place of Lambda functions: ``NAME=package.module:function``."""
     answer_price: float | None = None
     """Dollars for one worker's answer; ``None`` takes PublicWorkforceTaskPrice, else $0.012."""
     object_fee: float = 0.08
@@ -173,7 +175,7 @@ def _from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
     for key, value in tags.items():
         if key.startswith(TAG_PREFIX):
             name = key.removeprefix(TAG_PREFIX).replace("-", "_")
-            found[name] = value.split() if name == "buckets" else value
+            found[name] = value.split() if name in {"buckets", "functions"} else value
     return found
 
 

@@ -23,6 +23,7 @@ from autolabel.job.people import answers_so_far
 from autolabel.manifest.carried import METADATA
 from autolabel.quality.audit import draw_audit, order_by_confidence, walk
 from autolabel.quality.certificate import AuditDesign, Certificate
+from autolabel.workforce.responses import parse_consolidation_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,12 +107,29 @@ def _labels(run: Run) -> Iterator[str]:
         }
         answers = answers_so_far(run.store, run, batch)
         answered = {number for number, _, _ in answers}
+        if run.request.consolidation_lambda is not None:
+            yield from _labels_by_function(run, batch, stored)
+            continue
         for number in sorted(set(stored) - answered):
             yield f"object {number}: has a label by people, but no answer"
         derived = run.task.consolidate(answers, objects=sorted(set(stored) & answered))
         for number, found in derived.items():
             if found.label != stored[number]:
                 yield f"object {number}: the stored label is {stored[number]!r}, the answers give {found.label!r}"
+
+
+def _labels_by_function(run: Run, batch: int, stored: dict[int, Any]) -> Iterator[str]:
+    """Compare labels that a Lambda function made with its response, as the output tree has it."""
+    said: dict[int, Any] = {}
+    for path in run.folder.annotations.glob(f"consolidated-annotation/consolidation-response/iteration-{batch}/*.json"):
+        said |= {
+            number: run.task.label_from_record(content, run.request.label_attribute)
+            for number, content in parse_consolidation_response(msgspec.json.decode(path.read_bytes())).items()
+        }
+    for number, label in stored.items():
+        if said.get(number) != label:
+            found = _short(said.get(number))
+            yield f"object {number}: the stored label is {_short(label)}, the Lambda function said {found}"
 
 
 def _look(run: Run) -> Iterator[str]:

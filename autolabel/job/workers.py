@@ -85,7 +85,7 @@ def _count_answers(run: Run, of: Any) -> None:
         if row["seconds"] is not None:
             spent.setdefault(row["worker"], []).append(row["seconds"])
             worker.hasty += row["seconds"] < SUSPICIOUS_SECONDS
-        if row["label"] is not None and row["taken"] > 1:
+        if row["label"] is not None and row["taken"] > 1 and run.request.consolidation_lambda is None:
             worker.shared += 1
             worker.agreed += run.task.label_from_answer(json.loads(row["content"])) == json.loads(row["label"])
     for name, seconds in spent.items():

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Router
 
+from autolabel.web.frames import Frames
 from autolabel.web.guard import Guard, TooLargeError
 from autolabel.web.labeling import Labeling
 from autolabel.web.operator import Operating
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from autolabel.web.site import Site
 
 
-def build_app(site: Site, origin: str, reviewing: Reviewing | None = None) -> App:
+def build_app(site: Site, origin: str, *, reviewing: Reviewing | None = None, template: str | None = None) -> App:
     """Build the site of one job.
 
     Parameters
@@ -32,9 +33,13 @@ def build_app(site: Site, origin: str, reviewing: Reviewing | None = None) -> Ap
         Scheme, host and port that people reach the site by, for example ``http://127.0.0.1:8765``.
     reviewing
         Serves the review of machine labels instead of tasks.
+    template
+        The worker page in Liquid; ours without it.
     """
     part = Labeling(site) if reviewing is None else reviewing
-    routes = [*Pages(site).routes(), *part.routes(), *Operating(site, origin).routes()]
+    site.has_template = template is not None
+    frames = Frames(site, template).routes() if template is not None else []
+    routes = [*Pages(site).routes(), *part.routes(), *Operating(site, origin).routes(), *frames]
     handlers: dict[Any, Any] = {
         RefusedError: _refused,
         HTTPException: _http_error,

@@ -97,15 +97,14 @@ class Labeling:
         """Say what is asked, in whose name."""
         worker = self._site.doors.worker(request)
         job = self._site.job
-        (element,) = job.task.answer_from_label(0)
         return reply(
             {
                 "worker": worker,
                 "name": job.request.name,
                 "title": job.request.task_title,
                 "description": job.request.task_description,
-                "shows": "text" if self._site.is_text else "picture",
-                "element": element,
+                "shows": self._shows(),
+                "element": "" if self._site.has_template else next(iter(job.task.answer_from_label(0))),
                 "categories": job.task.categories,
                 "time_limit": job.request.task_time_limit_seconds,
                 "guesses": job.settings.guesses,
@@ -166,6 +165,11 @@ class Labeling:
             raise RefusedError(404, "there is no such picture among your tasks")
         data, kind = await self._site.picture(number)
         return Response(data, media_type=kind, headers={"content-disposition": "inline"})
+
+    def _shows(self) -> str:
+        if self._site.has_template:
+            return "frame"
+        return "text" if self._site.is_text else "picture"
 
     def _receipt(self, receipt: Receipt, leases: list[Lease]) -> Response:
         facts = {"verdict": receipt.verdict.value, "message": receipt.message, **self._tasks(leases)}

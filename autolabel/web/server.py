@@ -15,8 +15,10 @@ from autolabel.errors import SettingsError
 from autolabel.job.desk import Desk
 from autolabel.job.review import PICTURES_A_PAGE, TEXTS_A_PAGE, Review
 from autolabel.report.progress import ProgressReporter
+from autolabel.tasks.custom import Custom
 from autolabel.web.app import build_app
 from autolabel.web.doors import Doors
+from autolabel.web.frames import template_of
 from autolabel.web.reviewing import Reviewing
 from autolabel.web.site import Site
 from autolabel.workforce.team import Team
@@ -157,7 +159,13 @@ def open_site(
         with Desk(job) as desk:
             site = Site(job, desk, doors, phase=heard.says)
             reviewing = None if review is None else Reviewing(site, review, reviewer)
-            server.start(build_app(site, server.origin, reviewing))
+            template = template_of(job, wanted=settings.page and review is None)
+            if template is None and review is None and isinstance(job.task, Custom):
+                raise SettingsError(
+                    f"{job.folder.root} has a task of its own making and no template: give UiTemplateS3Uri when it "
+                    "is created with the web workforce"
+                )
+            server.start(build_app(site, server.origin, reviewing=reviewing, template=template))
             yield site, server
             server.stop()  # nobody is answered after the desk is closed
     finally:

@@ -29,6 +29,8 @@ class Site:
     job: LabelingJob
     desk: Desk
     doors: Doors
+    has_template: bool = False
+    """Whether tasks are shown by a template of the job's own."""
     phase: Callable[[], str] = str
     """Says what the machine is doing."""
     finished: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +49,9 @@ class Site:
         return task | self.object(lease.object, lease.id)
 
     def object(self, number: int, lease: int) -> dict[str, Any]:
-        """Build what is to be seen of an object: its text, or the address of its picture."""
+        """Build what is to be seen of an object: its text, or the address of its picture or of its own page."""
+        if self.has_template:
+            return {"frame": f"/frame/{lease}"}
         if self.is_text:
             return {"text": self.job.manifest.source(number)}
         return {"picture": f"/api/pictures/{lease}"}

@@ -98,11 +98,13 @@ def served(job, folder, *, walk=True, **settings):
     with open_site(job, WebSettings(team=str(folder / "team"), port=0, **settings)) as (site, server):
         it = Served(job, site, server)
         if walk:
-            thread = threading.Thread(
-                target=lambda: it.steps.append(
-                    site.desk.run(may_work=site.doors.team.names, patience=settings.get("undo_seconds", 0.0))
-                )
-            )
+            patience = settings.get("undo_seconds", 0.0)
+
+            def walk_on():
+                it.steps.append(site.desk.run(may_work=site.doors.team.names, patience=patience))
+                site.finished.set()
+
+            thread = threading.Thread(target=walk_on)
             thread.start()
         try:
             yield it
@@ -137,3 +139,51 @@ def people_job(folder, count=20, *, kind=TaskKind.TEXT_CLASSIFICATION, settings=
     )
     document["HumanTaskConfig"].update(changes.get("humans", {}))
     return LabelingJob.create(LabelingJobRequest.from_document(document), settings=settings or Settings()), truth
+
+
+ACS = "arn:aws:lambda:us-east-1:111122223333:function:acs"
+PRE = "arn:aws:lambda:us-east-1:111122223333:function:pre"
+
+
+def write_pictures(folder, count=6, side=24):
+    """Write pictures of one colour each, a manifest and categories; return the true class of each."""
+    from PIL import Image
+
+    colours = {"red": (200, 20, 20), "green": (20, 160, 20), "blue": (20, 20, 200)}
+    names = list(colours)
+    (folder / "images").mkdir(exist_ok=True)
+    lines, truth = [], []
+    for number in range(count):
+        truth.append(number % 3)
+        Image.new("RGB", (side, side), colours[names[number % 3]]).save(folder / "images" / f"{number}.png")
+        lines.append(json.dumps({"source-ref": f"images/{number}.png"}))
+    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+    labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in names]}
+    (folder / "labels.json").write_text(json.dumps(labels))
+    return truth
+
+
+def custom_job(
+    folder, template, *, pictures=False, count=6, functions=("acs=support.lambda_functions:consolidate",), **humans
+):
+    """Create a job whose page is a template and whose labels a function makes."""
+    if pictures:
+        write_pictures(folder, count)
+    else:
+        write_toy_texts(folder, count)
+    document = example_document(
+        TaskKind.IMAGE_CLASSIFICATION if pictures else TaskKind.TEXT_CLASSIFICATION,
+        name="custom",
+        attribute="topic",
+        manifest=str(folder / "manifest.jsonl"),
+        output=str(folder / "out"),
+        categories=str(folder / "labels.json"),
+        workers=1,
+        automated=False,
+    )
+    document["HumanTaskConfig"]["UiConfig"] = {"UiTemplateS3Uri": str(template)}
+    document["HumanTaskConfig"]["AnnotationConsolidationConfig"] = {"AnnotationConsolidationLambdaArn": ACS}
+    del document["HumanTaskConfig"]["PreHumanTaskLambdaArn"]
+    document["HumanTaskConfig"].update(humans)
+    settings = Settings(workforce=f"web:{folder / 'team'}?port=0", functions=functions)
+    return LabelingJob.create(LabelingJobRequest.from_document(document), settings=settings)

@@ -20,7 +20,7 @@ export class Stage {
   }
 
   clear() {
-    this.image = null;
+    this.image = this.frame = null;
     this.box.classList.remove("picture");
     this.box.replaceChildren();
   }
@@ -33,6 +33,22 @@ export class Stage {
     block.textContent = text;
     this.box.append(block);
     this.box.scrollTop = 0;
+  }
+
+  // A page of the job's own, which can reach nothing but this page's message handler.
+  showFrame(address) {
+    this.clear();
+    const frame = document.createElement("iframe");
+    frame.sandbox = "allow-scripts allow-forms";
+    frame.src = address;
+    frame.title = "the task";
+    frame.addEventListener("load", () => frame.focus());
+    this.frame = frame;
+    this.box.append(frame);
+  }
+
+  isFrame(source) {
+    return Boolean(this.frame?.isConnected) && source === this.frame.contentWindow;
   }
 
   // Resolves when the picture can be seen; rejects when the browser cannot show it.

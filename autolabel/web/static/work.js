@@ -27,7 +27,8 @@ class Work {
     this.ended = false;
     this.stage = new Stage(by("stage"));
     this.watch = new Stopwatch();
-    this.choices = new Choices(by("choices"), job.categories, (name) => this.choose(name));
+    const categories = job.shows === "frame" ? [] : job.categories;
+    this.choices = new Choices(by("choices"), categories, (name) => this.choose(name));
     this.outbox = new Outbox(`autolabel:${job.name}:${job.worker}:outbox`, {
       refill: () => this.wants(),
       arrived: (reply, entry) => this.arrived(reply, entry),
@@ -53,8 +54,10 @@ class Work {
       if (place !== undefined) by("declining").querySelectorAll(".reason")[place].click();
     });
     document.addEventListener("keydown", (event) => this.key(event));
+    addEventListener("message", (event) => this.fromFrame(event));
     addEventListener("pagehide", () => this.goAway());
     setInterval(() => this.tick(), 500);
+    document.body.classList.toggle("framed", this.job.shows === "frame");
     this.fillHelp();
   }
 
@@ -119,6 +122,8 @@ class Work {
     document.body.classList.remove("waiting");
     if (task.text !== undefined) {
       this.stage.showText(task.text);
+    } else if (task.frame !== undefined) {
+      this.stage.showFrame(task.frame);
     } else {
       try {
         const address = await task.address;
@@ -130,7 +135,15 @@ class Work {
     if (this.shown !== task) return;
     this.watch.start();
     this.tick();
-    if (!this.choices.typesToSearch) by("stage").focus({ preventScroll: true });
+    if (!this.choices.typesToSearch && task.frame === undefined) by("stage").focus({ preventScroll: true });
+  }
+
+  // What a template's page says. It is believed only about its own task, and it can send any answer or none.
+  fromFrame(event) {
+    if (!this.stage.isFrame(event.source) || typeof event.data !== "object" || event.data === null) return;
+    const { autolabel: kind, content, key } = event.data;
+    if (kind === "answer" && typeof content === "object" && content !== null) this.hand(content, "Answer");
+    else if (kind === "key" && typeof key === "string") this.command({ key });
   }
 
   cannotShow(task, error) {
@@ -173,16 +186,20 @@ class Work {
   }
 
   choose(name) {
+    if (this.changing && name === this.shown?.answered) return this.keep();
+    this.hand(this.answer(name), name);
+  }
+
+  hand(content, name) {
     const task = this.shown;
     if (!task) return;
     const again = this.changing !== null;
-    if (again && name === task.answered) return this.keep();
     const shownGuess = !again && this.guessOn && task.guess != null;
     task.answered = name;
     this.outbox.put({
       path: "/api/answers",
       lease: task.lease,
-      content: this.answer(name),
+      content,
       seconds: Math.round(1000 * this.watch.seconds()) / 1000,
       ...(shownGuess ? { guess_seen: true } : {}),
     });
@@ -331,9 +348,11 @@ class Work {
     by("help-question").textContent = this.job.description;
     const picture = this.job.shows === "picture";
     const rows = [
-      ["1 … 9, 0", "choose a category; it is sent at once"],
-      this.job.categories.length > 10 ? ["⇧1 … ⇧0", "categories 11 to 20"] : null,
-      this.job.categories.length > 10 ? ["/", "search; Enter takes the first, Esc leaves the search"] : null,
+      this.job.shows === "frame"
+        ? ["1 … 9, 0", "choose a category; Enter sends it"]
+        : ["1 … 9, 0", "choose a category; it is sent at once"],
+      this.choices.categories.length > 10 ? ["⇧1 … ⇧0", "categories 11 to 20"] : null,
+      this.choices.categories.length > 10 ? ["/", "search; Enter takes the first, Esc leaves the search"] : null,
       ["U or ⌫", "go back and change an answer"],
       ["S", "skip: somebody else may take it"],
       ["D", "it cannot be labeled"],
