@@ -36,7 +36,7 @@ class _Invitation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Taking(msgspec.Struct, forbid_unknown_fields=True):
-    want: Want = 1
+    want: Want = 0
     have: Have = []
 
 

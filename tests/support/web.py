@@ -114,9 +114,9 @@ def served(job, folder, *, walk=True, **settings):
                 thread.join()
 
 
-def text_job(folder, count=60, *, name="toy", settings=None, **changes):
+def text_job(folder, count=60, *, name="toy", settings=None, noise=0.3, **changes):
     """Create a small job of texts."""
-    truth = write_toy_texts(folder, count)
+    truth = write_toy_texts(folder, count, noise=noise)
     settings = settings or Settings(model="tfidf", batch=20)
     return LabelingJob.create(toy_request(folder, name=name, **changes), settings=settings), truth
 

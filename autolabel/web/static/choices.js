@@ -14,6 +14,7 @@ export class Choices {
     this.chosen = chosen;
     this.without = without;
     this.digits = categories.length <= KEYS.length && categories.every((name) => /^\d$/.test(name));
+    this.hasDigits = categories.some((name) => /\d/.test(name));
     this.shown = categories;
     this.marked = null;
     this.guess = null;

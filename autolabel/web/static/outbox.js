@@ -38,7 +38,7 @@ export class Outbox {
   }
 
   leases() {
-    return this.entries.map((entry) => entry.lease);
+    return this.entries.flatMap((entry) => entry.leases ?? [entry.lease]);
   }
 
   put(entry) {

@@ -51,7 +51,9 @@ class Work {
     by("declining").addEventListener("close", () => this.decline(by("declining").returnValue));
     by("declining").addEventListener("keydown", (event) => {
       const place = { Digit1: 0, Digit2: 1, Digit3: 2, Digit4: 3 }[event.code];
-      if (place !== undefined) by("declining").querySelectorAll(".reason")[place].click();
+      if (place === undefined) return;
+      event.preventDefault(); // or the same key would choose a category once the dialog is closed
+      by("declining").querySelectorAll(".reason")[place].click();
     });
     document.addEventListener("keydown", (event) => this.key(event));
     addEventListener("message", (event) => this.fromFrame(event));
@@ -252,7 +254,7 @@ class Work {
     const task = this.shown;
     if (!task || this.changing) return;
     this.drop(task);
-    this.outbox.put({ path: "/api/returns", lease: task.lease, leases: [task.lease] });
+    this.outbox.put({ path: "/api/returns", leases: [task.lease] });
     notify("Skipped: somebody else may take it");
     this.next();
   }
@@ -385,10 +387,11 @@ class Work {
     event.preventDefault();
   }
 
-  // While somebody searches, letters belong to the search; digits choose as long as nothing is typed.
+  // While somebody searches, letters belong to the search; digits choose as long as nothing is typed, unless categories
+  // have digits in their names.
   keyInSearch(event) {
     const typed = by("choices").querySelector("input").value;
-    const name = typed ? undefined : this.choices.byKey(event);
+    const name = typed || this.choices.hasDigits ? undefined : this.choices.byKey(event);
     if (name !== undefined && !event.repeat) this.choose(name);
     else if (!typed && event.key === "Backspace") this.undo();
     else if (event.key === "Escape" && this.changing) this.keep();
