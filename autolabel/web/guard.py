@@ -27,6 +27,10 @@ log = logging.getLogger("autolabel.web")
 
 MOST_BYTES = 1 << 20
 """Largest request body: an answer is a label, or a few hundred of them."""
+MOST_HEADER_BYTES = 32_768
+DRAINED_BYTES = 64 << 20
+DRAINED_SECONDS = 5.0
+"""How much of a body that is too large is read and thrown away, so that its sender gets to read why."""
 BODY_SECONDS = 30.0
 """How long a body may take to arrive."""
 SAFE = frozenset({"GET", "HEAD"})
@@ -78,6 +82,8 @@ class Guard:
         headers = _headers(scope)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
+            if refusal[0] == 413:
+                await _drain(receive)
             await _refuse(send, *refusal)
             return
         answer = _Answer(send)
@@ -91,6 +97,8 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         method, path = scope["method"], scope["path"]
+        if sum(map(len, headers)) + sum(map(len, headers.values())) > MOST_HEADER_BYTES:
+            return 431, f"a request has headers of at most {MOST_HEADER_BYTES:,} bytes"
         if headers.get("host", "").lower() not in self._hosts:
             return 421, "this server does not go by that name"
         if {"content-length", "transfer-encoding"} <= headers.keys():
@@ -147,6 +155,7 @@ class _Body:
             self._bytes += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
             if self._bytes > MOST_BYTES:
+                await _drain(self._receive)
                 raise TooLargeError
         return message
 
@@ -186,6 +195,20 @@ def _headers(scope: Scope) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what a client is still sending: one whose connection is closed meanwhile may never see the answer."""
+    count = 0
+    try:
+        async with asyncio.timeout(DRAINED_SECONDS):
+            while count < DRAINED_BYTES:
+                message = await receive()
+                count += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
 
 
 async def _refuse(send: Send, status: int, why: str) -> None:

@@ -34,6 +34,7 @@ FAREWELL_SECONDS = 4.0
 """How long the page stays after the job's end, so that whoever looks at it is told."""
 GRACE_SECONDS = 5
 MOST_CONNECTIONS = 2_000
+BACKLOG = 1_024
 
 
 class Server:
@@ -67,6 +68,7 @@ class Server:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -261,6 +263,7 @@ def _listening(settings: WebSettings) -> socket.socket:
         found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        found.listen(BACKLOG)  # whoever comes before the thread runs waits for it
     except OSError as error:
         raise SettingsError(
             f"{settings.host} port {settings.port} cannot be served on: {error.strerror}; choose another with ?port="
