@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 def publish_batch(run: Run, look: Look | None = None) -> None:
     """Write the files of every batch labeled since the last call, and the output manifest with them."""
-    for batch in range(run.published + 1, run.batches + 1):
+    for batch in range(run.published + 1, run.collected + 1):
         run.steps.run(f"files-{batch:03d}", partial(write_batch_files, run, batch))
         run.published = batch
-        if batch == run.batches:
+        if batch == run.collected:
             run.steps.run(f"manifest-{batch:03d}", lambda: write_output(run, look))
             run.mirror()
 
@@ -63,7 +63,7 @@ def finish_stopped(run: Run) -> None:
     run.steps.run("stop", lambda: withdraw_open_tasks(run))
     look = stored_look(run)
     row = run.store.one("SELECT COALESCE(MAX(batch), 0) AS n FROM task")
-    run.batches = row["n"] if row else 0
+    run.batches = run.collected = row["n"] if row else 0
     run.published = run.steps.count_before("files-", "stop")
     publish_batch(run, look)
     run.steps.run("certificate", lambda: _write_certificate(run, look, stopped=True))

@@ -101,9 +101,7 @@ def consolidate(
     try:
         found = parse_consolidation_response(lambdas.call(arn, event))
     except AnswerError as error:
-        raise JobFailedError(
-            f"ClientError: the Lambda function {arn} answered otherwise than it should: {error}"
-        ) from error
+        raise JobFailedError(f"ClientError: the Lambda function {arn} returned what it should not: {error}") from error
     return _labels(run, found, sorted(answers))
 
 

@@ -58,17 +58,27 @@ def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> l
     Two steps: publishing the batch, and consolidating it once everybody answered. Between them the walk ends with
     `WaitingForPeople`. An empty choice asks nobody.
     """
+    batch = publish(run, name, purpose, choose)
+    return [] if batch is None else collect(run, name, batch)
+
+
+def publish(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> int | None:
+    """Ask people about the objects that `choose` names; return the batch's number, ``None`` for an empty choice."""
     run.check_stop()
     published = run.steps.run(f"{name}.ask", lambda: _publish(run, purpose, choose()))
-    objects: list[int] = published.result["objects"]
-    if not objects:
-        return []
+    if not published.result["objects"]:
+        return None
     run.batches += 1
-    batch = run.batches
+    return run.batches
+
+
+def collect(run: Run, name: str, batch: int) -> list[int]:
+    """Consolidate a batch that everybody answered, or end the walk with `WaitingForPeople`; return what got a label."""
     label_step = f"{name}.labels"
     if not run.steps.known(label_step):
         _freeze(run, batch)
     labeled = run.steps.run(label_step, lambda: _consolidate(run, batch))
+    run.collected = batch
     found: list[int] = labeled.result["labeled"]
     return found
 
@@ -271,10 +281,23 @@ def answers_of(store: JobStore, batch: int) -> dict[int, list[Answer]]:
 
 
 def withdraw_open_tasks(run: Run) -> StepOutput:
-    """Close the open batch because the job stops: objects with answers get labels, the others stay as they were."""
-    row = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE closed IS NULL")
-    if row is None or row["batch"] is None:
-        return StepOutput({"labeled": [], "failed": [], "labels": {}})
+    """Close the open batches because the job stops: objects with answers get labels, the others stay as they were."""
+    open_batches = [row["batch"] for row in run.store.rows("SELECT DISTINCT batch FROM task WHERE closed IS NULL")]
     with run.store.transaction() as connection:
-        freeze(connection, run.rules, run.clock.now(), row["batch"], withdraw=True)
-    return _consolidate(run, row["batch"], stopped=True)
+        for batch in open_batches:
+            freeze(connection, run.rules, run.clock.now(), batch, withdraw=True)
+    outputs = [_consolidate(run, batch, stopped=True) for batch in sorted(open_batches)]
+
+    def rows(connection: sqlite3.Connection) -> None:
+        for output in outputs:
+            if output.rows is not None:
+                output.rows(connection)
+
+    return StepOutput(
+        {
+            "labeled": [number for output in outputs for number in output.result["labeled"]],
+            "failed": [number for output in outputs for number in output.result["failed"]],
+            "labels": {number: label for output in outputs for number, label in output.result["labels"].items()},
+        },
+        rows=rows,
+    )

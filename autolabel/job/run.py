@@ -52,6 +52,8 @@ class Run:
     ----------
     batches
         Human batches asked so far in this walk: AWS's iterations.
+    collected
+        Batches of this walk whose answers are consolidated; one more may be before people.
     published
         Batches of this walk whose files are written.
     mirror
@@ -71,6 +73,7 @@ class Run:
     learner: Learner | None
     mirror: Callable[[], None]
     batches: int = 0
+    collected: int = 0
     published: int = 0
     steps: Steps = field(init=False)
 

@@ -196,9 +196,9 @@ def serve(job: LabelingJob, spec: str = "web", *, say: Callable[[str], None] = l
     """
     settings = web_settings(spec)
     with open_site(job, settings) as (site, server):
-        for line in greeting(site, server.origin, job.request.workers_per_object):
-            say(line)
         with _signals(site.desk.end):
+            for line in greeting(site, server.origin, job.request.workers_per_object):
+                say(line)
             step = site.desk.run(may_work=site.doors.team.names, patience=settings.undo_seconds)
         if step.finished:
             site.finished.set()
@@ -226,10 +226,10 @@ def serve_review(
     review = Review(run, page=TEXTS_A_PAGE if is_text else PICTURES_A_PAGE)
     ended = threading.Event()
     with open_site(job, settings, review=review, reviewer=reviewer) as (site, server):
-        say(f"Review: {server.origin}/review#{site.doors.operator_key}")
-        say("Press Ctrl+C here when you are done; every page that was handed in is stored.")
         try:
             with _signals(ended.set):
+                say(f"Review: {server.origin}/review#{site.doors.operator_key}")
+                say("Press Ctrl+C here when you are done; every page that was handed in is stored.")
                 while not ended.wait(0.5):
                     if site.desk.failure is not None:
                         raise site.desk.failure
@@ -256,6 +256,7 @@ def greeting(site: Site, origin: str, needed: int) -> Iterator[str]:
 
 
 def _listening(settings: WebSettings) -> socket.socket:
+    found: socket.socket | None = None
     try:
         (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -265,6 +266,8 @@ def _listening(settings: WebSettings) -> socket.socket:
         found.bind(address)
         found.listen(BACKLOG)  # whoever comes before the thread runs waits for it
     except OSError as error:
+        if found is not None:
+            found.close()
         raise SettingsError(
             f"{settings.host} port {settings.port} cannot be served on: {error.strerror}; choose another with ?port="
         ) from error

@@ -187,3 +187,9 @@ def custom_job(
     document["HumanTaskConfig"].update(humans)
     settings = Settings(workforce=f"web:{folder / 'team'}?port=0", functions=functions)
     return LabelingJob.create(LabelingJobRequest.from_document(document), settings=settings)
+
+
+def content_of(job, number):
+    """Return the stored content of the one answer to an object."""
+    row = job.walk().store.one("SELECT content FROM answer WHERE object = ?", number)
+    return json.loads(row["content"])
