@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.queue_world import World
+
+from benchmarks.workforce.world import World
 
 
 def run_worlds(seeds):

@@ -7,7 +7,6 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.queue_world import PRICE, check, content, fresh_tables
 
 from autolabel.job.clock import MonotonicClock
 from autolabel.job.queue import TaskQueue
@@ -15,6 +14,7 @@ from autolabel.job.window import freeze, publish_tasks
 from autolabel.report.data import Purpose
 from autolabel.testing import FixedClock
 from autolabel.workforce.leases import QueueRules, Verdict
+from benchmarks.workforce.world import PRICE, check, content, fresh_tables
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = QueueRules(time_limit=timedelta(minutes=5), lifetime=timedelta(hours=1), window=100, most_leases=2)
