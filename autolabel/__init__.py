@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from autolabel.job.people import Submitted
     from autolabel.job.reader import JobReader
     from autolabel.job.settings import Settings
-    from autolabel.quality.certificate import Certificate, Contract, Quality
+    from autolabel.quality.certificate import Certificate
+    from autolabel.quality.contract import Contract, Quality
     from autolabel.workforce.base import Answer, HumanTask, Workforce
 
 _HOMES = {
@@ -54,7 +55,8 @@ _HOMES = {
     "autolabel.job.people": ("Submitted",),
     "autolabel.job.reader": ("JobReader",),
     "autolabel.job.settings": ("Settings",),
-    "autolabel.quality.certificate": ("Certificate", "Contract", "Quality"),
+    "autolabel.quality.certificate": ("Certificate",),
+    "autolabel.quality.contract": ("Contract", "Quality"),
     "autolabel.workforce.base": ("Answer", "HumanTask", "Workforce"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

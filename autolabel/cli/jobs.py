@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autolabel.cli.terminal import add_json, console, print_json, print_table, reporter, say
+from autolabel.cli.plan import print_plan, say_plan
+from autolabel.cli.settings import add_settings, settings_of
+from autolabel.cli.terminal import add_json, console, print_json, reporter, say
 
 if TYPE_CHECKING:
     from autolabel.job.job import Finished, LabelingJob, Waiting
@@ -18,7 +20,7 @@ def add_verbs(verbs: Any) -> None:
     run.add_argument("request", help="JSON document, as boto3 would send it; a path or s3:// URI")
     run.add_argument("--toml", type=Path, help="settings file with a [job] table (default: REQUEST with .toml)")
     run.add_argument("--home", type=Path, help="folder the job's folder is created in (default: S3OutputPath, or jobs)")
-    _add_settings(run)
+    add_settings(run)
     run.set_defaults(verb=_run)
 
     label = verbs.add_parser("label", help="short form of run: writes the document for you")
@@ -34,59 +36,24 @@ def add_verbs(verbs: Any) -> None:
     label.add_argument("--max-percent", type=int, default=100, help="MaxPercentageOfInputDatasetLabeled")
     label.add_argument("--start-from", help="InitialActiveLearningModelArn of an earlier job's model")
     label.add_argument("--home", type=Path, help=argparse.SUPPRESS)
-    _add_settings(label)
+    add_settings(label)
     label.set_defaults(verb=_label)
 
-    for name, verb, text in (
+    for name, verb, help_text in (
         ("resume", _resume, "go on with a job, after people answered or the process died"),
         ("status", _status, "counters, labels by people, cost; reads only"),
-        ("plan", _plan, "forecast: human labels, dollars, interval, round by round"),
+        ("plan", print_plan, "forecast: human labels, dollars, interval, round by round"),
         ("report", _report, "write report.html again and print the closing summary"),
         ("verify", _verify, "re-derive the certificate from the job folder and look for tampering"),
         ("stop", _stop, "stop a job: everything so far is written"),
     ):
-        parser = verbs.add_parser(name, help=text)
-        parser.add_argument("job", type=Path, help="the job's folder")
+        parser = verbs.add_parser(name, help=help_text)
+        text = "the job's folder, or a CreateLabelingJob document" if name == "plan" else "the job's folder"
+        parser.add_argument("job", type=Path, help=text)
         add_json(parser)
         if name == "resume":
             parser.add_argument("--workforce", help="another workforce than the job's own")
         parser.set_defaults(verb=verb)
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Options for everything the AWS document has no field for; see `Settings`."""
-    group = parser.add_argument_group("settings (override the [job] TOML and autolabel: tags)")
-    group.add_argument("--workforce", help="web, files:FOLDER/ or simulated:TRUTH.jsonl[?accuracy=0.9&workers=3]")
-    group.add_argument(
-        "--sets", action="store_true", default=None, help="open the next --concurrent objects when all are done, as AWS"
-    )
-    group.add_argument(
-        "--guesses", action="store_true", default=None, help="show people what the model thinks, except in audits"
-    )
-    group.add_argument("--error", type=float, help="largest share of wrong labels promised (default: 0.05)")
-    group.add_argument("--confidence", type=float, help="probability that the promise holds (default: 0.95)")
-    group.add_argument("--model", help="starting checkpoint; see `autolabel models list`")
-    group.add_argument("--image-size", type=int, help="side in pixels images are scaled to")
-    group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
-    group.add_argument("--batch", type=int, help="objects people label between two trainings")
-    group.add_argument("--selection", help="strategy that chooses whom to ask: margin-diverse, badge, core-set, ...")
-    group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
-    group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
-    group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")
-    group.add_argument("--compute-price", type=float, help="dollars for an hour of machine time (default: 0)")
-    group.add_argument("--root", help="folder that relative source-refs start at (default: the manifest's)")
-    group.add_argument("--endpoint-url", help="S3 endpoint")
-    group.add_argument("--max-objects", type=int, help="most lines accepted (default: 100,000)")
-    group.add_argument("--device", help="auto, cpu or cuda")
-    group.add_argument("--threads", type=int, help="decoder threads (default: one a core)")
-    add_json(parser)
-
-
-def _settings(options: argparse.Namespace, tags: dict[str, str], toml: Path | None) -> Any:
-    from autolabel.job.settings import Settings, resolve_settings
-
-    given = {name: getattr(options, name, None) for name in Settings.__struct_fields__}
-    return resolve_settings(options=given, toml=toml, tags=tags)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -101,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     if toml is None and not is_s3(options.request):
         beside = Path(options.request).with_suffix(".toml")
         toml = beside if beside.is_file() else None
-    return start(options, request, _settings(options, request.tags, toml), options.home)
+    return start(options, request, settings_of(options, request.tags, toml), options.home)
 
 
 def _label(options: argparse.Namespace) -> int:
@@ -123,7 +90,7 @@ def _label(options: argparse.Namespace) -> int:
         max_percentage_labeled=options.max_percent,
         initial_model_arn=options.start_from,
     )
-    return start(options, LabelingJobRequest.from_document(document), _settings(options, {}, None), options.home)
+    return start(options, LabelingJobRequest.from_document(document), settings_of(options, {}, None), options.home)
 
 
 def _name_of(manifest: str, task: str) -> str:
@@ -141,7 +108,7 @@ def start(options: argparse.Namespace, request: Any, settings: Any, home: Path |
     try:
         with LabelingJob.create(request, home, settings=settings, progress=progress) as job:
             if not options.json:
-                _say_plan(job)
+                say_plan(job.plan())
             return show(job, _go_on(job, None), options)
     finally:
         progress.close()
@@ -188,15 +155,6 @@ def show(job: LabelingJob, step: Waiting | Finished, options: argparse.Namespace
     return ExitCode.FAILED if job.status is JobStatus.FAILED else ExitCode.FINISHED
 
 
-def _say_plan(job: LabelingJob) -> None:
-    facts = job.plan()
-    forecast = facts["forecast"]
-    say(
-        f"{facts['objects']:,} objects; people for all of them would cost ${facts['all_human_cost']:,.2f}. "
-        f"Before any label: between {forecast['low']:,} and {forecast['high']:,} labels by people."
-    )
-
-
 def _status(options: argparse.Namespace) -> int:
     from autolabel.cli.main import ExitCode
     from autolabel.job.reader import JobReader
@@ -207,32 +165,6 @@ def _status(options: argparse.Namespace) -> int:
             print_json(job.summary())
         else:
             console().print(closing_summary(job.report_data()))
-    return ExitCode.FINISHED
-
-
-def _plan(options: argparse.Namespace) -> int:
-    from autolabel.cli.main import ExitCode
-    from autolabel.job.reader import JobReader
-
-    with JobReader(options.job) as job:
-        facts = job.plan()
-    if options.json:
-        print_json(facts)
-        return ExitCode.FINISHED
-    forecast = facts["forecast"]
-    say(
-        f"{facts['objects']:,} objects, {facts['unlabeled']:,} not labeled yet; "
-        f"at most {100 * facts['error']:g} % wrong with {100 * facts['confidence']:g} % confidence. "
-        f"People for all: ${facts['all_human_cost']:,.2f}."
-    )
-    say(
-        f"Forecast: {forecast['human_total']:,} labels by people ({forecast['low']:,} to {forecast['high']:,}), "
-        f"${forecast['cost']:,.2f}."
-    )
-    columns = ("round", "human_total", "low", "high", "machine", "audits")
-    rows = [(*(f"{row[name]:,}" for name in columns), f"{row['cost']:,.2f}") for row in facts["rounds"]]
-    if rows:
-        print_table(rows, ("round", "people", "low", "high", "machine", "audit", "dollars"))
     return ExitCode.FINISHED
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from autolabel.errors import ObjectError, SettingsError
-from autolabel.inference.encoder import Modality, State, fingerprint_of
+from autolabel.inference.encoder import Modality, State, View, fingerprint_of
 from autolabel.inference.images import DEFAULT_LIMITS, INVALID_IMAGE, Framing, ImageLimits, decode_image
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 """Part of the fingerprint: raise it when the same weights and settings begin to give other vectors."""
 
 CPU_BATCH = 32
@@ -43,7 +43,7 @@ class ImageInput:
 
 
 class TorchImageEncoder:
-    """Any network from ``(B, 3, S, S)`` pictures to ``(B, D)`` features.
+    """Any network from ``(B, 3, S, S)`` pictures to ``(B, D)`` features, all views side by side.
 
     Parameters
     ----------
@@ -51,8 +51,6 @@ class TorchImageEncoder:
         In evaluation mode.
     weights
         Hexadecimal SHA-256 of its weights.
-    rectified
-        Whether the features are activations behind a rectifier; see `Encoder.rectified`.
     bf16
         Run in bfloat16 where that is safe. Off, because on a CPU without the instructions it is four times slower.
     """
@@ -61,19 +59,18 @@ class TorchImageEncoder:
         self,
         name: str,
         network: torch.nn.Module,
-        dim: int,
+        views: tuple[View, ...],
         *,
         weights: str,
         wants: ImageInput,
         device: torch.device,
         bf16: bool = False,
-        rectified: bool = False,
         limits: ImageLimits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
-        self.dim = dim
+        self.views = views
+        self.dim = sum(view.width for view in views)
         self.modality = Modality.IMAGE
-        self.rectified = rectified
         self.window = CUDA_BATCH if device.type == "cuda" else CPU_BATCH
         settings: dict[str, Any] = {"kind": "torch-image", "version": VERSION, "input": asdict(wants), "bf16": bf16}
         self.fingerprint = fingerprint_of(weights, settings)

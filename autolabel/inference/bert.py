@@ -1,8 +1,10 @@
 """Sentence vectors from a BERT encoder (Devlin et al. 2018; Reimers & Gurevych 2019), without transformers.
 
 Reads the folder that sentence-transformers writes: ``config.json``, ``model.safetensors``, ``tokenizer.json``,
-``1_Pooling/config.json``. Texts longer than the model's limit, never more than 256 word pieces with the two marks at
-the ends, are cut at the end. Vectors have unit length. They agree with sentence-transformers' own to 1e-4.
+``1_Pooling/config.json``. Beside the pooled last layer there are two more views: the mean of the middle layer, where
+words still count for themselves, and the last layer's first word, which tells a who from a when. Texts longer than the
+model's limit, never more than 256 word pieces with the two marks at the ends, are cut at the end. Every view has unit
+length; the first agrees with sentence-transformers' own to 1e-4.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from autolabel.errors import CheckpointError
-from autolabel.inference.encoder import Modality, State, fingerprint_of
+from autolabel.inference.encoder import SIDE_WEIGHT, Modality, State, View, fingerprint_of
 from autolabel.inference.text import checked_text
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-VERSION = 1
+VERSION = 2
 """Part of the fingerprint: raise it when the same weights and settings begin to give other vectors."""
 
 MAX_PIECES = 256
@@ -83,7 +85,7 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """Token ids to one vector a text."""
+    """Token ids to one vector a text: three views of it side by side."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -94,16 +96,33 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.num_hidden_layers))
 
     def forward(self, ids: Tensor, lengths: Tensor, *, first_only: bool) -> Tensor:
-        """``(B, L)`` ids and ``(B,)`` lengths to unit vectors ``(B, D)``: the tokens' mean, or the first token."""
+        """``(B, L)`` ids and ``(B,)`` lengths to ``(B, 3 D)``, three unit vectors: see `views_of`."""
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         x = self.words(ids) + self.positions.weight[: ids.shape[1]] + self.types.weight[0]
         x = self.norm(x)
         # Texts are sorted by length, so that most batches have no padding and need no mask, which is faster.
         mask = None if bool(lengths.min() == ids.shape[1]) else real[:, None, None, :]
-        for layer in self.layers:
+        middle = x
+        for place, layer in enumerate(self.layers, start=1):
             x = layer(x, mask)
-        pooled: Tensor = x[:, 0] if first_only else (x * real[:, :, None]).sum(dim=1) / lengths[:, None]
-        return functional.normalize(pooled, dim=1)
+            if place == len(self.layers) // 2:
+                middle = x
+        pooled = x[:, 0] if first_only else _mean(x, real, lengths)
+        word = x[:, min(1, x.shape[1] - 1)]  # behind the mark that begins every text
+        return torch.cat(
+            [functional.normalize(each, dim=1) for each in (pooled, _mean(middle, real, lengths), word)], 1
+        )
+
+
+def _mean(x: Tensor, real: Tensor, lengths: Tensor) -> Tensor:
+    """Mean over each text's own tokens, ``(B, L, D)`` to ``(B, D)``."""
+    return (x * real[:, :, None]).sum(dim=1) / lengths[:, None]
+
+
+def views_of(width: int) -> tuple[View, ...]:
+    """Views of a network of width D: pooled last layer, mean of the middle layer, the last layer's first word."""
+    side = View(width, weight=SIDE_WEIGHT, uneven=True)
+    return (View(width), side, side)
 
 
 class BertEncoder:
@@ -125,10 +144,10 @@ class BertEncoder:
         weights = _read(folder / "model.safetensors")
         tokenizer_json = _read(folder / "tokenizer.json")
         self.name = name
-        self.dim = shape.hidden_size
+        self.views = views_of(shape.hidden_size)
+        self.dim = sum(view.width for view in self.views)
         self.modality = Modality.TEXT
         self.window = WINDOW
-        self.rectified = False
         self._first_only = _pools_first_token(folder)
         self._pieces = _limit(folder, shape)
         self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())

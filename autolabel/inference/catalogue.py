@@ -189,7 +189,7 @@ def _network(name: str, device: str, *, bf16: bool) -> Encoder:
 def _lite0(size: int | None, device: str, *, bf16: bool) -> Encoder:
     """EfficientNet-Lite0 at a size; another than its own is part of the name, because it is another encoder."""
     from autolabel.inference.backbone import ImageInput, TorchImageEncoder, choose_device
-    from autolabel.inference.efficientnet_lite import DIM, SHA256, STRIDE, load_packaged
+    from autolabel.inference.efficientnet_lite import SHA256, STRIDE, VIEWS, load_packaged
     from autolabel.inference.images import Framing
 
     own = model_entry(LITE0).image_size
@@ -202,12 +202,11 @@ def _lite0(size: int | None, device: str, *, bf16: bool) -> Encoder:
     return TorchImageEncoder(
         LITE0 if side == own else f"{LITE0}@{side}",
         load_packaged(),
-        DIM,
+        VIEWS,
         weights=SHA256,
         wants=ImageInput(Framing(side), half, half),
         device=choose_device(device),
         bf16=bf16,
-        rectified=True,
     )
 
 

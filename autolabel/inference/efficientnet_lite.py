@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autolabel.errors import CheckpointError
+from autolabel.inference.encoder import SIDE_WEIGHT, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +43,12 @@ STAGES = (
     (3, 5, 1, 6, 112),
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
+)
+MIDDLE = (3, 4, 5)
+"""Stages whose ends are looked at too: textures and parts, before they become ImageNet's classes."""
+VIEWS = (
+    View(DIM, rectified=True),
+    View(2 * sum(STAGES[stage][-1] for stage in MIDDLE), weight=SIDE_WEIGHT, uneven=True),
 )
 
 
@@ -80,29 +88,42 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Pictures ``(B, 3, S, S)`` in [-1, 1], S a multiple of 32, to features ``(B, 1280)`` in [0, 6]."""
+    """Pictures ``(B, 3, S, S)`` in [-1, 1], S a multiple of 32, to features ``(B, 2048)``.
+
+    The first `DIM` are the penultimate layer's means, in [0, 6]; the others are mean and deviation of every channel at
+    the ends of the middle stages, each stage's at unit length.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.watched: list[int] = []
         self.pad = SamePad(3)
         self.conv_stem = nn.Conv2d(3, STEM, 3, 2, bias=False)
         self.bn0: nn.Module = nn.BatchNorm2d(STEM, eps=EPSILON)
         blocks = []
         width = STEM
-        for count, kernel, stride, expansion, outside in STAGES:
+        for stage, (count, kernel, stride, expansion, outside) in enumerate(STAGES):
             for index in range(count):
                 blocks.append(Block(width, outside, kernel, 1 if index else stride, expansion))
                 width = outside
+            if stage in MIDDLE:
+                self.watched.append(len(blocks) - 1)
         self.blocks = nn.Sequential(*blocks)
         self.conv_head = nn.Conv2d(width, DIM, 1, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(DIM, eps=EPSILON)
         self.activation = nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Penultimate features: the mean over the picture of the last feature map."""
+        """The mean over the picture of the last feature map, and what the middle stages saw."""
         x = self.activation(self.bn0(self.conv_stem(self.pad(x))))
-        last: Tensor = self.activation(self.bn1(self.conv_head(self.blocks(x))))
-        return last.mean(dim=(2, 3))
+        seen = []
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place in self.watched:
+                deviation, mean = torch.std_mean(x, dim=(2, 3), correction=0)
+                seen.append(functional.normalize(torch.cat([mean, deviation], dim=1), dim=1))
+        last: Tensor = self.activation(self.bn1(self.conv_head(x)))
+        return torch.cat([last.mean(dim=(2, 3)), *seen], dim=1)
 
 
 def load_packaged() -> EfficientNetLite0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -28,6 +29,27 @@ class Modality(StrEnum):
     """The bytes of a JPEG or PNG file."""
     TEXT = "text"
     """A ``str``."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of an encoder's vectors: one way to look at an object, which a learner weighs by itself.
+
+    What a network knows of an object is not all in its last layer's mean (Evci et al. 2022, Head2Toe): the kind of a
+    question is in its first word, a texture in the middle of a picture network. They come from the same pass.
+    """
+
+    width: int
+    weight: float = 1.0
+    """How much it counts before a label is known; what was trained for the purpose has 1."""
+    rectified: bool = False
+    """Whether the values are activations behind a rectifier: never negative and long-tailed."""
+    uneven: bool = False
+    """Whether the values have scales of their own, which mean nothing, and are brought to one first."""
+
+
+SIDE_WEIGHT = 0.4
+"""Weight of a view that nobody trained to be one, before a label is known."""
 
 
 class Encoder(Protocol):
@@ -62,8 +84,8 @@ class Encoder(Protocol):
         ...
 
     @property
-    def rectified(self) -> bool:
-        """Whether the values are activations behind a rectifier: never negative and long-tailed."""
+    def views(self) -> tuple[View, ...]:
+        """The parts of a vector, side by side; their widths sum to `dim`."""
         ...
 
     def prepare(self, raw: bytes | str) -> Prepared:

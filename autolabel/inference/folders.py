@@ -20,8 +20,9 @@ import msgspec
 
 from autolabel.errors import CheckpointError, SettingsError
 from autolabel.inference.backbone import ImageInput, TorchImageEncoder
+from autolabel.inference.encoder import View
 from autolabel.inference.images import Framing
-from autolabel.inference.torchvision_models import PREFIX, network_from_state, preprocessing
+from autolabel.inference.torchvision_models import PREFIX, is_rectified, network_from_state, preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,8 @@ def folder_encoder(name: str, *, device: torch.device, bf16: bool = False) -> To
         raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
     network, dim = network_from_state(architecture, _tensors(data, folder))
     weights = hashlib.sha256(data).hexdigest()
-    return TorchImageEncoder(name, network, dim, weights=weights, wants=wants, device=device, bf16=bf16)
+    views = (View(dim, rectified=is_rectified(architecture)),)
+    return TorchImageEncoder(name, network, views, weights=weights, wants=wants, device=device, bf16=bf16)
 
 
 def _read_description(folder: Path) -> _Description:

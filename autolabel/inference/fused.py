@@ -1,8 +1,9 @@
 """Several encoders as one: what one of them misses another may see.
 
-Vectors are brought to unit length and put side by side, part ``i`` weighing ``1 / sqrt(i)``. A linear head on random
-labels is right for 85 % of TREC's questions at 1,000 labels with sentences and TF-IDF, for 79 % with sentences alone;
-for 77 % of CIFAR-10 at 3,000 labels with a network and pixels, for 74 % with the network alone.
+Views are brought to unit length and put side by side; those of part ``i`` weigh ``1 / sqrt(i)`` before labels tell
+better. A linear head on random labels is right for 85 % of TREC's questions at 1,000 labels with sentences and TF-IDF,
+for 79 % with sentences alone; for 77 % of CIFAR-10 at 3,000 labels with a network and pixels, for 74 % with the network
+alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from autolabel.errors import CheckpointError
 from autolabel.inference.catalogue import FUSED
-from autolabel.inference.encoder import PoolFitted, State, fingerprint_of
+from autolabel.inference.encoder import PoolFitted, State, View, fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from autolabel.inference.encoder import Encoder, Prepared
 
-VERSION = 1
+VERSION = 2
 SILENT = "silent"
 """Array of the state that holds the places of the parts that found nothing to learn; only where there are any."""
 
@@ -69,16 +70,18 @@ class FusedEncoder:
         blocks = []
         for place, part in self._speaking():
             vectors = part.encode([prepared[place] for prepared in batch])
-            if part.rectified:
-                vectors = np.sqrt(np.maximum(vectors, 0.0))
-            norms = np.linalg.norm(vectors, axis=1, keepdims=True) * np.float32(np.sqrt(place + 1))
-            blocks.append(vectors / np.maximum(norms, 1e-12))
+            ends = np.cumsum([view.width for view in part.views])[:-1]
+            blocks += [_unit(own, view) for own, view in zip(np.split(vectors, ends, axis=1), part.views, strict=True)]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     @property
-    def rectified(self) -> bool:
-        """No: the parts are normalised already."""
-        return False
+    def views(self) -> tuple[View, ...]:
+        """The parts' views."""
+        return tuple(
+            View(view.width, view.weight / float(np.sqrt(place + 1)), uneven=view.uneven)
+            for place, part in self._speaking()
+            for view in part.views
+        )
 
     def fit(self, sample: Sequence[tuple[Prepared, ...]]) -> None:
         """Fit the parts that learn from the pool. One that finds nothing to learn there stays silent.
@@ -125,3 +128,10 @@ class FusedEncoder:
         if len(silent) == len(self._parts):
             raise CheckpointError(f"no part of {self.name} finds anything to learn in this pool; use another encoder")
         self._silent = frozenset(silent)
+
+
+def _unit(vectors: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """Bring a view to unit length, rooted where it is rectified."""
+    if view.rectified:
+        vectors = np.sqrt(np.maximum(vectors, 0.0))
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.errors import ObjectError
-from autolabel.inference.encoder import Modality, State, fingerprint_of
+from autolabel.inference.encoder import Modality, State, View, fingerprint_of
 from autolabel.inference.images import DEFAULT_LIMITS, INVALID_IMAGE, Framing, ImageLimits, decode_image
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PixelEncoder:
     dim = CELLS * CELLS * (DIRECTIONS + 3)
     modality = Modality.IMAGE
     window = 256
-    rectified = False
+    views = (View(dim),)
     fingerprint = fingerprint_of(
         "", {"kind": "pixels", "version": VERSION, "shape": [SIDE, CELLS, DIRECTIONS], "weight": THUMBNAIL_WEIGHT}
     )

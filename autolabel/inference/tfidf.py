@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.errors import CheckpointError
-from autolabel.inference.encoder import Modality, State, digest_of, fingerprint_of
+from autolabel.inference.encoder import Modality, State, View, digest_of, fingerprint_of
 from autolabel.inference.text import checked_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ class TfidfEncoder:
     name = "tfidf"
     modality = Modality.TEXT
     window = 4096
-    rectified = False
 
     def __init__(self, state: State | None = None) -> None:
         self._vectorizers: list[Any] = []
@@ -55,6 +54,11 @@ class TfidfEncoder:
     def dim(self) -> int:
         """Width D; 0 before fitting."""
         return int(self._projection.shape[1])
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """One view."""
+        return (View(self.dim),)
 
     @property
     def fitted(self) -> bool:

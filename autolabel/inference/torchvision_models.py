@@ -14,7 +14,7 @@ from torch import nn
 
 from autolabel.errors import CheckpointError, SettingsError
 from autolabel.inference.backbone import ImageInput, TorchImageEncoder
-from autolabel.inference.encoder import digest_of
+from autolabel.inference.encoder import View, digest_of
 from autolabel.inference.images import Framing
 
 if TYPE_CHECKING:
@@ -50,13 +50,17 @@ def torchvision_encoder(architecture: str, *, device: torch.device, bf16: bool =
     return TorchImageEncoder(
         PREFIX + architecture,
         network,
-        dim,
+        (View(dim, rectified=is_rectified(architecture)),),
         weights=weights,
         wants=wants,
         device=device,
         bf16=bf16,
-        rectified=architecture.startswith(_RECTIFIED),
     )
+
+
+def is_rectified(architecture: str) -> bool:
+    """Whether the penultimate features are activations behind a rectifier."""
+    return architecture.startswith(_RECTIFIED)
 
 
 def architectures() -> list[str]:

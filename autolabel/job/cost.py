@@ -83,8 +83,13 @@ def add_up(store: JobStore, prices: PriceList, *, workers: int, machine: int) ->
     )
 
 
-def ledger_lines(store: JobStore, prices: PriceList, machine: NDArray[np.int64]) -> Iterator[bytes]:
-    """``ledger.csv``: people's answers and fees by object, then machine labels, then compute by step."""
+def ledger_lines(
+    store: JobStore, prices: PriceList, machine: NDArray[np.int64], *, before: str | None = None
+) -> Iterator[bytes]:
+    """``ledger.csv``: people's answers and fees by object, then machine labels, then compute by step.
+
+    `before` names the step that wrote the file: neither its own seconds nor later ones stand in it.
+    """
     yield HEADER
     for row in store.stream(
         "SELECT ledger.*, task.purpose FROM ledger JOIN task USING (object) ORDER BY object, kind, worker"
@@ -94,7 +99,11 @@ def ledger_lines(store: JobStore, prices: PriceList, machine: NDArray[np.int64])
     for first in range(0, len(machine), LINES_PER_WRITE):
         numbers = machine[first : first + LINES_PER_WRITE].tolist()
         yield b"".join(b"%d%b" % (number, behind_number) for number in numbers)
-    for row in store.stream("SELECT name, seconds FROM step ORDER BY position"):
+    for row in store.stream(
+        "SELECT name, seconds FROM step WHERE position <"
+        " COALESCE((SELECT position FROM step WHERE name = ?), 1 << 62) ORDER BY position",
+        before,
+    ):
         micro = _compute_micro(row["seconds"], prices)
         yield _line("", "compute", "seconds", row["name"], round(row["seconds"], 6), micro)
 

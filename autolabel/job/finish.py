@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from autolabel.job.pool import State, count
 from autolabel.job.rounds import Round, round_name, training_set
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import set_fact
-from autolabel.quality.certificate import Certificate, Quality
-from autolabel.quality.planner import Decision
-from autolabel.quality.rule import wrong_labels_that_break
+from autolabel.quality.certificate import Certificate, Delivered
+from autolabel.quality.prospect import Decision
 from autolabel.storage.durable import write_atomically
 
 if TYPE_CHECKING:
@@ -118,47 +117,13 @@ def _write_certificate(run: Run, look: Look | None, *, stopped: bool) -> StepOut
 
 def certify(run: Run, look: Look | None, *, stopped: bool) -> Certificate:
     """Write the certificate from the stored steps and the labels: nothing in it is remembered, all is counted."""
-    states = final_states(run, look)
-    tally = np.bincount(states, minlength=len(State))
-    people = int(tally[State.PEOPLE] + tally[State.CHAINED_PEOPLE])
-    machine = int(tally[State.MACHINE])
-    quality: Quality = run.settings.quality
-    facts: dict[str, Any] = {
-        "contract": quality.contract.value,
-        "error": quality.error,
-        "confidence": quality.confidence,
-        "objects": people + machine,
-        "human_labeled": people,
-        "machine_labeled": machine,
-        "seed": run.settings.seed,
-        "not_covered": int(tally[State.CHAINED_MACHINE]),
-    }
-    if look is None:
-        reason = "the job was stopped before an audit" if stopped else "automated labeling was not asked for"
-        return Certificate(
-            **facts, granted=not stopped, reason=reason, promised_labels=0, remainder=0, audited=0,
-            allowed_audit_errors=None, audit_errors=0, stop_rank=0, wrong_at_most=0, model_sha256="", scores_sha256="",
-        )  # fmt: skip
-    design, walked, freeze = look.design, look.walk.result, look.freeze.result
-    wrong_at_most = min(design.limit - 1, machine)
-    broken = wrong_at_most >= wrong_labels_that_break(quality.error, people + machine)
-    reason = walked["reason"]
-    if broken:
-        why = "the job was stopped" if stopped else "too many objects turned out to be impossible to label"
-        reason = f"{why} when {people + machine:,} of {design.promised_labels:,} promised labels had been made"
-    return Certificate(
-        **facts,
-        granted=not (broken or walked["refused"]),
-        reason=reason,
-        promised_labels=design.promised_labels,
-        remainder=design.remainder,
-        audited=design.audits,
-        allowed_audit_errors=design.allowed,
-        audit_errors=walked["audit_errors"],
-        stop_rank=walked["stop_rank"],
-        wrong_at_most=wrong_at_most,
-        model_sha256=freeze["model_sha256"],
-        scores_sha256=freeze["scores_sha256"],
-        audit=tuple(freeze["audit"]),
-        audit_unanswered=tuple(walked["unanswered"]),
+    tally = np.bincount(final_states(run, look), minlength=len(State))
+    delivered = Delivered(
+        people=int(tally[State.PEOPLE] + tally[State.CHAINED_PEOPLE]),
+        machine=int(tally[State.MACHINE]),
+        not_covered=int(tally[State.CHAINED_MACHINE]),
     )
+    quality, seed = run.settings.quality, run.settings.seed
+    if look is None:
+        return Certificate.without_look(quality, delivered, seed=seed, stopped=stopped)
+    return Certificate.of(quality, look.audited(), delivered, seed=seed, stopped=stopped)

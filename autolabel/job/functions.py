@@ -115,6 +115,15 @@ def _write_payload(run: Run, batch: int, annotated: list[Annotated]) -> Path:
     return path
 
 
+def functions_labels(run: Run) -> dict[int, Consolidated]:
+    """Return every label that the job's own consolidation function made, by its responses in the output tree."""
+    closed = {row["object"] for row in run.store.rows("SELECT object FROM task WHERE closed IS NOT NULL")}
+    said: dict[int, Mapping[str, Any]] = {}
+    for path in sorted(run.folder.annotations.glob("consolidated-annotation/consolidation-response/*/*.json")):
+        said |= parse_consolidation_response(msgspec.json.decode(path.read_bytes()))
+    return _labels(run, said, sorted(said.keys() & closed))[0]
+
+
 def _labels(
     run: Run, found: Mapping[int, Mapping[str, Any]], asked: Sequence[int]
 ) -> tuple[dict[int, Consolidated], dict[int, str]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from autolabel.job.rounds import Round
 from autolabel.job.store import to_json
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 from autolabel.report.data import Purpose
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from autolabel.api.request import LabelingJobRequest
     from autolabel.learning.base import Learner
-    from autolabel.quality.certificate import Quality
+    from autolabel.quality.contract import Quality
     from autolabel.report.progress import ProgressReporter
     from autolabel.workforce.base import Answer, HumanTask, Workforce
 

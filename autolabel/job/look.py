@@ -1,21 +1,22 @@
-"""The look: freeze predictions and order, audit, certify, machine-label. From here on no prediction changes."""
+"""The look: freeze predictions and order, audit, certify, machine-label. From here on no prediction changes.
+
+What a look means is pure and lives in `autolabel.quality.look`, whatever the contract; here it is stored step by step.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autolabel.job.people import ask
-from autolabel.job.rounds import most_labels
 from autolabel.job.steps import StepOutput
-from autolabel.quality.audit import draw_audit, order_by_confidence, walk
-from autolabel.quality.certificate import AuditDesign, refusal
-from autolabel.quality.planner import Budget
-from autolabel.quality.rule import audits_needed
+from autolabel.quality.certificate import Audited
+from autolabel.quality.design import Frozen, Room, Walk
+from autolabel.quality.look import design_from_json
 from autolabel.report.data import Purpose
 from autolabel.selection.batch import Batch
 from autolabel.storage.durable import write_atomically
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from autolabel.job.run import Run
     from autolabel.job.steps import StepRecord
     from autolabel.learning.base import Arrays
+    from autolabel.quality.design import Design
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,54 @@ class Look:
     walk: StepRecord
 
     @property
-    def design(self) -> AuditDesign:
+    def design(self) -> Design:
         """What was fixed before the audit."""
-        return AuditDesign(**self.freeze.result["design"])
+        return design_from_json(self.freeze.result["design"])
 
-    def order(self) -> NDArray[np.int64]:
-        """Objects of the remainder from most to least confident."""
-        return np.asarray(self.freeze.arrays()["order"])
+    @property
+    def walks(self) -> tuple[Walk, ...]:
+        """What the audit certified, walk by walk."""
+        return tuple(Walk.from_json(facts) for facts in self.walk.result["walks"])
+
+    @property
+    def audit_ranks(self) -> NDArray[np.int64]:
+        """Ranks of the audited objects, ascending."""
+        return np.asarray(self.freeze.result["audit_ranks"], np.int64)
+
+    def frozen(self) -> Frozen:
+        """Predictions of the remainder, from most to least confident."""
+        return frozen_of(self.freeze)
+
+    def machine_ranks(self) -> NDArray[np.int64]:
+        """Ranks of the machine's labels, ascending."""
+        return np.asarray(self.walk.arrays()["machine_ranks"])
 
     def machine_objects(self) -> NDArray[np.int64]:
         """Objects the machine labeled, in walking order."""
-        return np.asarray(self.order()[self.walk.arrays()["machine_ranks"]])
+        return self.frozen().objects[self.machine_ranks()]
 
-    def machine_labels(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    def machine_labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating]]:
         """Objects the machine labeled, ascending, with predictions and error probabilities."""
-        arrays = self.freeze.arrays()
-        ranks = self.walk.arrays()["machine_ranks"]
-        objects = np.asarray(arrays["order"])[ranks]
-        by_object = np.argsort(objects)
-        ranks = ranks[by_object]
-        return objects[by_object], arrays["predicted"][ranks], arrays["error_probability"][ranks]
+        frozen, ranks = self.frozen(), self.machine_ranks()
+        ranks = ranks[np.argsort(frozen.objects[ranks])]
+        return frozen.objects[ranks], frozen.predicted[ranks], frozen.error_probability[ranks]
+
+    def audited(self) -> Audited:
+        """Everything of the look that the certificate tells."""
+        freeze, walk = self.freeze.result, self.walk.result
+        return Audited(
+            design=self.design,
+            facts=freeze["design"],
+            remainder=freeze["remainder"],
+            audit=tuple(freeze["audit"]),
+            wrong=tuple(walk["wrong"]),
+            unanswered=tuple(walk["unanswered"]),
+            walks=self.walks,
+            reason=walk["reason"],
+            refused=walk["refused"],
+            model_sha256=freeze["model_sha256"],
+            scores_sha256=freeze["scores_sha256"],
+        )
 
 
 def look(run: Run, last: Round) -> Look:
@@ -84,33 +114,43 @@ def machine_labels_of(look: Look | None) -> NDArray[np.int64]:
     return np.empty(0, np.int64) if look is None else np.sort(look.machine_objects())
 
 
+def frozen_of(freeze: StepRecord) -> Frozen:
+    """Read the frozen predictions out of their step."""
+    arrays = freeze.arrays()
+    return Frozen(arrays["order"], arrays["predicted"].astype(np.int64), arrays["error_probability"])
+
+
+def draw(run: Run, design: Design, frozen: Frozen, scores_sha256: str) -> NDArray[np.int64]:
+    """Draw the audit from the job's seed and the frozen scores.
+
+    Without the scores in it the draw would be known before the freeze, and two jobs of one seed on one manifest would
+    audit the same ranks: the second could start from the first one's final model, which has learned from its audit,
+    and would be audited where it has seen the answers.
+    """
+    return design.draw(frozen, run.rng("audit", scores_sha256))
+
+
 def _freeze(run: Run, last: Round) -> StepOutput:
-    """Fix predictions, order, audit size and audit, before any audit label is seen; write the scores file."""
+    """Fix predictions, order, design and audit, before any audit label is seen; write the scores file."""
     remainder, predictions = last.remainder(), last.predictions()
-    order = order_by_confidence(remainder, predictions.error_probability)
-    places = np.searchsorted(remainder, order)
+    frozen = Frozen.of(remainder, predictions.predicted, predictions.error_probability)
     arrays: Arrays = {
-        "order": order,
-        "predicted": predictions.predicted[places].astype(np.int32),
-        "confidence": predictions.confidence[places],
-        "error_probability": predictions.error_probability[places],
+        "order": frozen.objects,
+        "predicted": frozen.predicted.astype(np.int32),
+        "confidence": predictions.confidence[np.searchsorted(remainder, frozen.objects)],
+        "error_probability": frozen.error_probability,
     }
-    forecast = last.record.result["forecast"]
-    design = AuditDesign.of(
-        run.settings.quality,
-        promised_labels=forecast["promised_labels"],
-        remainder=len(order),
-        audits=forecast["audits"],
-    )
-    ranks = draw_audit(len(order), design.audits, run.rng("audit"))
+    facts = last.record.result["look"]["design"]
     digest = hashlib.sha256()
     run.folder.scores.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(run.folder.scores, _hashed(score_lines(arrays), digest))
+    ranks = draw(run, design_from_json(facts), frozen, digest.hexdigest())
     result = {
         "round": last.number,
-        "design": asdict(design),
+        "remainder": len(frozen),
+        "design": facts,
         "audit_ranks": ranks.tolist(),
-        "audit": order[ranks].tolist(),
+        "audit": frozen.objects[ranks].tolist(),
         "scores_sha256": digest.hexdigest(),
         "model_sha256": model_sha256(last),
     }
@@ -145,78 +185,46 @@ def _hashed(blocks: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 
 def _walk(run: Run, freeze: StepRecord) -> StepOutput:
     """Compare the audit with its reference labels, walk, and take the machine labels that the promise allows."""
-    arrays = freeze.arrays()
-    design = AuditDesign(**freeze.result["design"])
-    ranks = np.asarray(freeze.result["audit_ranks"], np.int64)
-    wrong, unanswered = audit_outcome(run, arrays["order"][ranks], arrays["predicted"][ranks])
-    walked = walk(design.remainder, ranks, wrong, design.allowed)
-    free = np.ones(walked.stop_rank, dtype=bool)
-    free[ranks[ranks < walked.stop_rank]] = False
-    machine = np.flatnonzero(free)
-    budget = run.budget()
-    if budget.labels is not None:
-        machine = machine[: budget.labels]
-    reason = _refuse(run, design, budget, len(machine))
-    if reason:
-        machine = machine[:0]
-    result = {
-        "audit_errors": int(wrong.sum()),
-        "unanswered": unanswered,
-        "stop_rank": walked.stop_rank,
-        "machine_labeled": len(machine),
-        "reason": reason or _why_none(run, design, len(machine)),
-        "refused": bool(reason),
-    }
-    return StepOutput(result, {"machine_ranks": machine.astype(np.int64)})
-
-
-def audit_outcome(
-    run: Run, objects: NDArray[np.int64], predicted: NDArray[np.int32]
-) -> tuple[NDArray[np.bool_], list[int]]:
-    """Whether each audited prediction is wrong; objects nobody could label count as wrong and are listed."""
-    reference = {
+    references = {
         row["object"]: json.loads(row["label"])
-        for row in run.store.rows(
-            "SELECT object, label FROM label JOIN task USING (object) WHERE purpose = 'audit' ORDER BY object"
-        )
+        for row in run.store.rows("SELECT object, label FROM label JOIN task USING (object) WHERE purpose = 'audit'")
     }
-    wrong = np.ones(len(objects), dtype=bool)
-    answered = [place for place, number in enumerate(objects.tolist()) if number in reference]
+    return walked(run, freeze, references, room_after_audit(run))
+
+
+def walked(run: Run, freeze: StepRecord, references: dict[int, Any], room: Room) -> StepOutput:
+    """Walk with these reference labels; objects without one count as wrong."""
+    frozen, ranks = frozen_of(freeze), np.asarray(freeze.result["audit_ranks"], np.int64)
+    losses, unanswered = audit_losses(run, frozen, ranks, references)
+    outcome = design_from_json(freeze.result["design"]).walk(frozen, ranks, losses, room)
+    result = {
+        "wrong": frozen.objects[ranks[losses > 0.0]].tolist(),
+        "unanswered": unanswered,
+        "machine_labeled": len(outcome.machine_ranks),
+        "walks": [walk.to_json() for walk in outcome.walks],
+        "reason": outcome.reason,
+        "refused": outcome.refused,
+    }
+    return StepOutput(result, {"machine_ranks": outcome.machine_ranks})
+
+
+def audit_losses(
+    run: Run, frozen: Frozen, ranks: NDArray[np.int64], references: dict[int, Any]
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Loss of each audited prediction, shape ``(m,)``, and the objects nobody could label, which lose 1."""
+    objects = frozen.objects[ranks].tolist()
+    losses = np.ones(len(ranks))
+    answered = [place for place, number in enumerate(objects) if number in references]
     if answered:
-        labels = [run.predicted_label(int(predicted[place])) for place in answered]
-        references = [reference[int(objects[place])] for place in answered]
-        wrong[answered] = run.task.loss(labels, references) > 0
-    return wrong, [int(number) for number in objects.tolist() if number not in reference]
+        labels = [run.predicted_label(int(frozen.predicted[ranks[place]])) for place in answered]
+        losses[answered] = run.task.loss(labels, [references[objects[place]] for place in answered])
+    return losses, [number for number in objects if number not in references]
 
 
-def _refuse(run: Run, design: AuditDesign, budget: Budget, machine: int) -> str:
-    """Say why machine labels cannot be kept: the budget leaves fewer labels than the promise was computed for."""
-    labeled = len(run.labels_by_people()[0])
-    left = design.remainder - design.audits - machine
-    labels = None if budget.labels is None else max(0, budget.labels - machine)
-    reachable = labeled + machine + min(left, most_labels(Budget(budget.human_labels, labels)))
-    if machine == 0 or reachable >= design.promised_labels - _failed_in_audit(run):
-        return ""
-    return (
-        f"the walk left {machine:,} machine labels, and with what the stopping conditions allow people to label that "
-        f"makes {reachable:,} of the {design.promised_labels:,} labels the promise was computed for"
-    )
-
-
-def _failed_in_audit(run: Run) -> int:
-    """Audited objects nobody could label: the finished certificate accounts for them."""
-    row = run.store.one("SELECT COUNT(*) AS n FROM failure JOIN task USING (object) WHERE purpose = 'audit'")
-    return row["n"] if row else 0
-
-
-def _why_none(run: Run, design: AuditDesign, machine: int) -> str:
-    if machine:
-        return ""
-    if design.remainder == 0:
-        return "nothing was left for the machine"
-    if design.allowed is None:
-        if design.audits == 0:
-            return "the forecast expected machine labels to save nothing"
-        needed = audits_needed(design.remainder, design.limit, 0, run.settings.quality.delta)
-        return refusal(run.settings.quality, design, needed)
-    return "the audit found too many errors among the most confident predictions"
+def room_after_audit(run: Run) -> Room:
+    """Say what was labeled and what the stopping conditions left when the audit was over, whenever it is asked."""
+    last = run.store.one("SELECT MAX(batch) AS batch FROM task WHERE purpose != 'rest'")
+    batch = (last["batch"] if last else None) or 0
+    labeled = run.store.one("SELECT COUNT(*) AS n FROM label WHERE source != 'chained-machine' AND batch <= ?", batch)
+    lost = run.store.one("SELECT COUNT(*) AS n FROM failure JOIN task USING (object) WHERE purpose = 'audit'")
+    return Room(labeled["n"] if labeled else 0, run.budget(batch), lost["n"] if lost else 0)

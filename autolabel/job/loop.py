@@ -18,7 +18,7 @@ from autolabel.job.rounds import (
     round_name,
 )
 from autolabel.job.start import embed, start
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 from autolabel.report.data import Purpose
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ def write_output(run: Run, look: Look | None) -> StepOutput:
     if look is not None:
         path = run.folder.auto_annotations
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _auto_annotations(run, look), sync=False)
+        write_atomically(path, auto_annotations(run, look), sync=False)
     machine = _machine_objects(look)
     write_atomically(run.folder.ledger, ledger_lines(run.store, run.prices, machine), sync=False)
     write_atomically(run.folder.events, _event_lines(run), sync=False)
@@ -144,7 +144,7 @@ def _add_machine_labels(additions: Additions, run: Run, look: Look) -> None:
     additions.which[objects] = np.asarray(places, np.int32)[kind]
 
 
-def _auto_annotations(run: Run, look: Look) -> Iterator[bytes]:
+def auto_annotations(run: Run, look: Look) -> Iterator[bytes]:
     """AWS's auto_annotator_output.txt: an id, a space, the label as JSON."""
     additions = Additions(run.objects)
     _add_machine_labels(additions, run, look)

@@ -16,6 +16,7 @@ from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
 from autolabel.job.window import QUEUED, freeze, is_settled, open_more, publish_tasks
 from autolabel.manifest.output import iso_micro
+from autolabel.report.data import Purpose
 from autolabel.workforce.base import Answer, HumanTask
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from autolabel.job.run import Run
     from autolabel.job.store import JobStore
-    from autolabel.report.data import Purpose
     from autolabel.selection.batch import Batch
     from autolabel.tasks.base import Consolidated
 
@@ -232,6 +232,21 @@ def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
     return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
 
 
+def consolidate_batch(
+    run: Run, batch: int, answers: list[tuple[int, str, Any]], objects: list[int], settled: dict[int, Any]
+) -> dict[int, Consolidated]:
+    """Consolidate a batch's answers: an audit's object by object, any other's with all answers together.
+
+    `settled` are the labels by people of earlier batches.
+    """
+    if not objects:
+        return {}
+    row = run.store.one("SELECT purpose FROM task WHERE batch = ? LIMIT 1", batch)
+    if row is not None and row["purpose"] == Purpose.AUDIT:
+        return run.task.consolidate_audit(answers, objects=objects, settled=settled)
+    return run.task.consolidate(answers, objects=objects)
+
+
 def _labels_of_people(run: Run, batch: int, asked: list[int]) -> tuple[dict[int, Consolidated], dict[int, str]]:
     """Make labels of a batch's answers, by the task or by a Lambda function; beside them, why others have none."""
     if run.request.consolidation_lambda is not None:
@@ -243,8 +258,12 @@ def _labels_of_people(run: Run, batch: int, asked: list[int]) -> tuple[dict[int,
         return consolidate_by_function(run, batch, given) if given else ({}, {})
     answers = answers_so_far(run.store, run, batch)
     answered = {number for number, _, _ in answers}
+    settled = {
+        row["object"]: json.loads(row["label"])
+        for row in run.store.stream("SELECT object, label FROM label WHERE source = 'people' AND batch < ?", batch)
+    }
     objects = [number for number in asked if number in answered]
-    return (run.task.consolidate(answers, objects=objects) if objects else {}), {}
+    return consolidate_batch(run, batch, answers, objects, settled), {}
 
 
 def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from autolabel.job.finish import publish_batch
 from autolabel.job.people import collect, publish
-from autolabel.job.rounds import choose_rest, most_labels
-from autolabel.quality.planner import Budget
+from autolabel.job.rounds import choose_rest
 from autolabel.report.data import Purpose
 from autolabel.selection.batch import Batch
 
@@ -56,7 +55,5 @@ def _choose_ahead(run: Run, machine: NDArray[np.int64]) -> Batch:
         [row["object"] for row in run.store.rows("SELECT object FROM task WHERE closed IS NULL")], np.int64
     )
     left = np.setdiff1d(run.unlabeled(), np.concatenate((machine, out)))
-    budget = run.budget()
-    labels = None if budget.labels is None else max(0, budget.labels - len(machine) - len(out))
-    most = min(run.request.max_concurrent_tasks, most_labels(Budget(budget.human_labels, labels)))
+    most = min(run.request.max_concurrent_tasks, run.budget().after(len(machine) + len(out)).people)
     return Batch(left[:most], np.empty(0, np.int64))

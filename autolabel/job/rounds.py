@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autolabel.errors import JobFailedError
+from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.learning.base import Predictions
-from autolabel.quality.planner import Budget, Decision, Outlook, calibrate, decide, forecast_look
+from autolabel.policy.batches import first_batch, next_batch
+from autolabel.policy.round import Evidence, assess, search_again
+from autolabel.policy.terms import PROBES, Terms, batch_size, round_seconds
+from autolabel.quality.look import design_to_json
+from autolabel.quality.prospect import Decision
 from autolabel.selection.batch import Batch, uniform_batch
-from autolabel.selection.diversity import medoids
-from autolabel.selection.strategies import STRATEGIES
-from autolabel.selection.view import PoolView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,15 +26,7 @@ if TYPE_CHECKING:
     from autolabel.learning.base import Arrays
     from autolabel.quality.planner import Forecast
 
-PROBES = 10
-"""Objects that people label before anything else; Ground Truth's own number."""
 MOST_FAILED_PROBES = 0.1
-FIRST_SAMPLE = 5_000
-"""Objects among which the first batch is spread."""
-WARM_STRATEGY = "margin-diverse"
-"""Chooses the first batch of a job that starts from a checkpoint."""
-SEARCH_AGAIN = 2.0
-"""Hyper-parameters are searched again when the labels have grown by this factor."""
 
 
 def round_name(number: int) -> str:
@@ -43,7 +37,7 @@ def round_name(number: int) -> str:
 def choose_probe(run: Run) -> Batch:
     """Ten random objects, or fewer when a budget or the pool says so."""
     pool = run.unlabeled()
-    size = min(PROBES, most_labels(run.budget()), run.request.max_concurrent_tasks)
+    size = min(PROBES, run.budget().people, run.request.max_concurrent_tasks)
     return uniform_batch(pool, size, run.rng("probe"))
 
 
@@ -60,33 +54,31 @@ def check_probe(run: Run, labeled: list[int]) -> None:
 
 
 def choose_first(run: Run) -> Batch:
-    """Fill the first training batch up: the checkpoint's smallest margins, or a spread sample from a cold start.
-
-    Half of a cold batch are k-means medoids, which reach every region of the pool, and half are uniform, which
-    estimate its error without bias. Labels that came with the manifest count as part of the batch.
-    """
-    pool = run.unlabeled()
+    """Fill the first training batch up; labels that came with the manifest count as part of it."""
     have = len(run.labels_by_people()[0])
-    size = min(max(0, batch_size(run) - have), len(pool), most_labels(run.budget()))
-    rng = run.rng("first")
-    start = run.model.start_model()
-    if size and start is not None:
-        margin = run.model.score(start, pool).margin
-        return STRATEGIES[WARM_STRATEGY](PoolView(pool, run.model.features, margin=margin), size, rng)
-    uniform = uniform_batch(pool, size - size // 2, rng)
-    if size < 2:
-        return uniform
-    left = np.setdiff1d(pool, uniform.explored, assume_unique=True)
-    sample = uniform_batch(left, FIRST_SAMPLE, rng).explored
-    spread = sample[medoids(run.model.features(sample), min(size // 2, len(sample)), rng)]
-    return Batch(np.sort(spread), uniform.explored)
+    size = min(max(0, terms_of(run).batch - have), run.budget().people)
+    return first_batch(run.model, run.unlabeled(), size, run.rng("first"))
 
 
-def batch_size(run: Run) -> int:
-    """Objects between two trainings: asked for, or a fiftieth of the data and at least two a class."""
-    asked = run.settings.batch
-    size = asked if asked is not None else max(20, 2 * len(run.task.categories), run.objects // 50)
-    return min(size, run.request.max_concurrent_tasks)
+def terms_of(run: Run) -> Terms:
+    """What was agreed before the job.
+
+    A training is charged by its size, not by the clock: a job that is killed and goes on must decide as it did before.
+    """
+    classes = len(run.task.categories)
+    return Terms(
+        objects=run.objects,
+        quality=run.settings.quality,
+        prices=run.prices.per_object(run.request.workers_per_object),
+        batch=batch_size(
+            run.objects,
+            classes,
+            asked=run.settings.batch,
+            at_once=run.request.max_concurrent_tasks,
+        ),
+        selection=run.settings.selection,
+        training_price=run.prices.compute_hour / MICRO * round_seconds(run.objects, classes) / 3600,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,39 +121,37 @@ def learn(run: Run, number: int) -> Round:
 
 def _learn(run: Run, number: int) -> StepOutput:
     objects, labels = training_set(run)
-    before = run.steps.stored(f"{round_name(number - 1)}.learn")
-    search = before is None or len(objects) >= SEARCH_AGAIN * before.result["searched_at"]
-    previous = None if before is None else Round(number - 1, Decision.BUY, before).model()
-    model, out_of_fold = run.model.fit(objects, labels, previous=previous, search=search)
+    stored = run.steps.stored(f"{round_name(number - 1)}.learn")
+    before = None if stored is None else Round(number - 1, Decision.BUY, stored)
+    searched_at = None if before is None else before.record.result["searched_at"]
+    search = search_again(len(objects), searched_at)
+    model, out_of_fold = run.model.fit(
+        objects, labels, previous=None if before is None else before.model(), search=search
+    )
     remainder = run.unlabeled()
     predictions = run.model.score(model, remainder)
-    evidence = _exploration(run, number, before)
-    prices = run.prices.per_object(run.request.workers_per_object)
-    forecast = forecast_look(
-        np.sort(predictions.error_probability),
-        quality=run.settings.quality,
+    evidence = Evidence() if before is None else _evidence(run, before, remainder, predictions, len(objects))
+    found = assess(
+        terms_of(run),
+        remainder,
+        predictions,
+        evidence,
         labeled=len(run.labels_by_people()[0]),
-        prices=prices,
+        trained_on=len(objects),
         budget=run.budget(),
-        calibration=calibrate(evidence["predicted"], evidence["observed"]),
         may_fail=_may_fail(run, len(remainder)),
     )
-    forecasts = [*(Outlook(*each) for each in (before.result["outlooks"] if before else [])), forecast.outlook]
-    buy = _affordable(run, forecast.design.audits, len(remainder))
-    worth = prices.machine < prices.human  # else no machine label ever pays, whatever is learned
-    decision = decide(
-        forecasts, batch=batch_size(run), labeled=len(objects), objects=run.objects, can_buy=worth and buy > 0
-    )
     result = {
-        "decision": decision.value,
-        "buy": buy,
+        "decision": found.decision.value,
+        "buy": found.buy,
         "trained_on": len(objects),
-        "searched_at": len(objects) if search or before is None else before.result["searched_at"],
+        "searched_at": len(objects) if search else searched_at,
         "remainder": len(remainder),
         "mean_error": round(float(predictions.error_probability.mean()), 6) if len(remainder) else 0.0,
-        "outlooks": [astuple(outlook) for outlook in forecasts],
-        "forecast": _forecast_facts(forecast),
-        "exploration": evidence,
+        "forecast": found.expected.to_json(),
+        "look": _look_facts(found.look),
+        "ahead": [prospect.to_json() for prospect in found.ahead],
+        "evidence": evidence.to_json(),
     }
     arrays = {
         **{f"model.{key}": array for key, array in model.items()},
@@ -177,19 +167,17 @@ def _learn(run: Run, number: int) -> StepOutput:
     return StepOutput(result, arrays)
 
 
-def _forecast_facts(forecast: Forecast) -> dict[str, Any]:
-    design = forecast.design
+def _look_facts(look: Forecast) -> dict[str, Any]:
     return {
-        "human_total": forecast.human_total,
-        "low": forecast.low,
-        "high": forecast.high,
-        "machine": forecast.machine,
-        "audits": design.audits,
-        "allowed": design.allowed,
-        "promised_labels": design.promised_labels,
-        "rest": forecast.rest,
-        "unlabeled": forecast.unlabeled,
-        "cost": round(forecast.cost, 6),
+        "human_total": look.human_total,
+        "low": look.low,
+        "high": look.high,
+        "machine": look.machine,
+        "audits": look.design.audits,
+        "design": design_to_json(look.design),
+        "rest": look.rest,
+        "unlabeled": look.unlabeled,
+        "cost": round(look.cost, 6),
     }
 
 
@@ -202,45 +190,38 @@ def training_set(run: Run) -> tuple[NDArray[np.int64], list[Any]]:
     return objects[keep], [labels[place] for place in keep]
 
 
-def _exploration(run: Run, number: int, before: StepRecord | None) -> dict[str, Any]:
-    """Errors predicted for, and found in, the uniform picks of all rounds so far: predicted before trained on."""
-    if before is None:
-        return {"predicted": 0.0, "observed": 0, "count": 0}
-    so_far = before.result["exploration"]
-    asked = run.steps.stored(f"{round_name(number - 1)}.ask")
-    labeled = run.steps.stored(f"{round_name(number - 1)}.labels")
-    if asked is None or labeled is None:
-        return dict(so_far)
-    truth = labeled.result["labels"]
-    picks = [pick for pick in asked.result["explored"] if str(pick) in truth]
-    arrays = before.arrays()
-    places = np.searchsorted(arrays["remainder"], picks)
-    predicted = [run.predicted_label(int(key)) for key in arrays["predicted"][places]]
-    wrong = run.task.loss(predicted, [truth[str(pick)] for pick in picks]) > 0
-    return {
-        "predicted": so_far["predicted"] + float(arrays["error_probability"][places].sum(dtype=np.float64)),
-        "observed": so_far["observed"] + int(wrong.sum()),
-        "count": so_far["count"] + len(picks),
-    }
+def _evidence(run: Run, before: Round, remainder: NDArray[np.int64], predictions: Predictions, labels: int) -> Evidence:
+    """What the last batch told of the last predictions: of its uniform picks, and of the objects that stayed."""
+    result, was = before.record.result, before.predictions()
+    evidence = Evidence.from_json(result["evidence"])
+    asked = run.steps.stored(f"{round_name(before.number)}.ask")
+    labeled = run.steps.stored(f"{round_name(before.number)}.labels")
+    if asked is not None and labeled is not None:
+        truth = labeled.result["labels"]
+        picks = [pick for pick in asked.result["explored"] if str(pick) in truth]
+        places = np.searchsorted(before.remainder(), picks)
+        predicted = [run.predicted_label(int(key)) for key in was.predicted[places]]
+        wrong = run.task.loss(predicted, [truth[str(pick)] for pick in picks]) > 0
+        evidence = evidence.explored(was.error_probability[places], wrong)
+    stayed = np.searchsorted(before.remainder(), remainder)
+    errors = [
+        float(each.sum(dtype=np.float64)) for each in (was.error_probability[stayed], predictions.error_probability)
+    ]
+    return evidence.learned(labels=(result["trained_on"], labels), errors=(errors[0], errors[1]))
 
 
 def choose_informative(run: Run, after: Round) -> Batch:
     """Let the job's strategy choose, with a share of uniform exploration."""
-    view = PoolView(
+    return next_batch(
+        run.model,
+        after.model(),
         after.remainder(),
-        run.model.features,
-        head=run.model.head(after.model()),
-        margin=after.predictions().margin,
-        labeled=training_set(run)[0],
+        after.predictions(),
+        training_set(run)[0],
+        strategy=run.settings.selection,
+        size=after.record.result["buy"],
+        rng=run.rng(round_name(after.number)),
     )
-    strategy = STRATEGIES[run.settings.selection]
-    return strategy(view, after.record.result["buy"], run.rng(round_name(after.number)))
-
-
-def _affordable(run: Run, audits: int, remainder: int) -> int:
-    """Objects the next batch may have while an audit of `audits` stays affordable; 0: look now."""
-    size = min(batch_size(run), remainder - audits, most_labels(run.budget()) - audits)
-    return size if size >= min(batch_size(run), PROBES) else 0
 
 
 def _may_fail(run: Run, remainder: int) -> int:
@@ -258,13 +239,5 @@ def _may_fail(run: Run, remainder: int) -> int:
 def choose_rest(run: Run, machine: NDArray[np.int64]) -> Batch:
     """Objects that neither people nor the machine labeled, in manifest order, as many as may be asked at once."""
     left = np.setdiff1d(run.unlabeled(), machine, assume_unique=True)
-    budget = run.budget()
-    labels = None if budget.labels is None else max(0, budget.labels - len(machine))
-    most = min(run.request.max_concurrent_tasks, most_labels(Budget(budget.human_labels, labels)))
+    most = min(run.request.max_concurrent_tasks, run.budget().after(len(machine)).people)
     return Batch(left[:most], np.empty(0, np.int64))
-
-
-def most_labels(budget: Budget) -> int:
-    """Most objects that people may still be asked about."""
-    limits = [limit for limit in (budget.human_labels, budget.labels) if limit is not None]
-    return min(limits) if limits else 1 << 62

@@ -111,14 +111,16 @@ class Run:
         """
         return int(key)
 
-    def rng(self, name: str) -> np.random.Generator:
-        """Return the generator of one step: from the job's seed, its manifest and the step's name, nothing else.
+    def rng(self, name: str, *digests: str) -> np.random.Generator:
+        """Return the generator of one step: from the job's seed, its manifest, the step's name and hexadecimal digests.
 
         Without the manifest, jobs of one seed on different data would audit the same places of their orders, and their
         lucky and unlucky audits would come together.
         """
-        manifest = int(self.manifest.index.sha256[:16], 16)
-        return np.random.default_rng(np.random.SeedSequence([self.settings.seed, manifest, zlib.crc32(name.encode())]))
+        hashes = [int(digest[:16], 16) for digest in (self.manifest.index.sha256, *digests)]
+        return np.random.default_rng(
+            np.random.SeedSequence([self.settings.seed, hashes[0], zlib.crc32(name.encode()), *hashes[1:]])
+        )
 
     def states(self) -> NDArray[np.uint8]:
         """States by the tables; machine labels, which the look holds, are not in it. Only inside a step."""
@@ -137,22 +139,23 @@ class Run:
             msgspec.json.decode(row["label"]) for row in rows
         ]
 
-    def budget(self) -> Budget:
-        """Say what the stopping conditions leave. Only inside a step.
+    def budget(self, batch: int | None = None) -> Budget:
+        """Say what the stopping conditions leave, now or after human batch `batch`. Only inside a step.
 
         MaxHumanLabeledObjectCount counts the objects that people are asked about in this job, even those that
         failed: it is a limit on spending. MaxPercentageOfInputDatasetLabeled counts every labeled object, those that
         came labeled in the manifest included; the percentage is rounded down.
         """
+        until = 1 << 62 if batch is None else batch
         human_left: int | None = None
         if self.request.max_human_labeled is not None:
-            row = self.store.one("SELECT COUNT(*) AS n FROM task")
+            row = self.store.one("SELECT COUNT(*) AS n FROM task WHERE batch <= ?", until)
             human_left = max(0, self.request.max_human_labeled - (row["n"] if row else 0))
         labels_left: int | None = None
         if self.request.max_percentage_labeled < 100:
-            states = self.states()
-            labeled = int(np.isin(states, (State.UNLABELED, State.FAILED), invert=True).sum())
-            labels_left = max(0, self.objects * self.request.max_percentage_labeled // 100 - labeled)
+            row = self.store.one("SELECT COUNT(*) AS n FROM label WHERE batch <= ?", until)
+            most = self.objects * self.request.max_percentage_labeled // 100
+            labels_left = max(0, most - (row["n"] if row else 0))
         return Budget(human_left, labels_left)
 
     def set_status(self, status: JobStatus, **facts: Any) -> None:

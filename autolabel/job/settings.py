@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autolabel.errors import SettingsError
-from autolabel.quality.certificate import Contract, Quality
+from autolabel.quality.contract import Contract, Quality
 from autolabel.quality.planner import Prices
 from autolabel.selection.strategies import STRATEGIES
 
@@ -165,7 +165,8 @@ def resolve_settings(
         try:
             msgspec.convert(values, Settings, strict=False)
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{source}: {error}") from error
+            hint = f"; expected one of {', '.join(Contract)}" if "$.contract" in str(error) else ""
+            raise SettingsError(f"{source}: {error}{hint}") from error
         merged |= values
     return msgspec.convert(merged, Settings, strict=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,20 +34,9 @@ def start(run: Run) -> None:
 
 
 def _start(run: Run) -> StepOutput:
-    now = run.clock.now()
-    at, created = iso(now), iso_micro(now)
-    failures = [(bad.object, f"ClientError: {bad.code}: {bad.message}") for bad in run.index.bad]
-    labels: list[tuple[Any, ...]] = []
-    for prior in read_priors(run.manifest, run.request.label_attribute):
-        try:
-            label = run.task.label_from_record(prior.record, run.request.label_attribute)
-        except ObjectError as error:
-            failures.append((prior.object, f"ClientError: {error}"))
-            continue
-        if label is None:
-            continue
-        source = "chained-people" if prior.human else "chained-machine"
-        labels.append((prior.object, to_json(label), prior.confidence, source, prior.created or created))
+    at = iso(run.clock.now())
+    labels, failures = read_chained(run)
+    failures = [(bad.object, f"ClientError: {bad.code}: {bad.message}") for bad in run.index.bad] + failures
 
     def rows(connection: sqlite3.Connection) -> None:
         connection.executemany(
@@ -67,6 +56,29 @@ def _start(run: Run) -> StepOutput:
         "warnings": list(run.index.warnings),
     }
     return StepOutput(result, rows=rows)
+
+
+def read_chained(run: Run) -> tuple[list[tuple[int, str, float, str, str]], list[tuple[int, str]]]:
+    """Read the labels that came with the manifest, and say which of them cannot be used.
+
+    Returns
+    -------
+    ``(object, label as JSON, confidence, source, created)`` of each label, and ``(object, reason)`` of each failure.
+    """
+    created = iso_micro(run.clock.now())
+    labels: list[tuple[int, str, float, str, str]] = []
+    failures: list[tuple[int, str]] = []
+    for prior in read_priors(run.manifest, run.request.label_attribute):
+        try:
+            label = run.task.label_from_record(prior.record, run.request.label_attribute)
+        except ObjectError as error:
+            failures.append((prior.object, f"ClientError: {error}"))
+            continue
+        if label is None:
+            continue
+        source = "chained-people" if prior.human else "chained-machine"
+        labels.append((prior.object, to_json(label), prior.confidence, source, prior.created or created))
+    return labels, failures
 
 
 def embed(run: Run) -> None:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autolabel.api.kinds import TaskKind
-from autolabel.errors import ObjectError, StorageError
 from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
 from autolabel.job.guesses import effect_of_guesses
-from autolabel.job.look import audit_outcome, machine_labels_of, stored_look
+from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
+from autolabel.job.rounds import Round, round_name, terms_of
 from autolabel.job.settings import MICRO
+from autolabel.job.view_look import look_views
+from autolabel.policy.alternatives import State as Standing
+from autolabel.policy.alternatives import alternatives
+from autolabel.policy.round import Evidence
+from autolabel.policy.typical import forecast_before
+from autolabel.quality.prospect import Decision
 from autolabel.report.data import (
-    BoundaryItem,
     CostRow,
     CostTable,
-    Decision,
     FailureRow,
     Interval,
     Outcome,
@@ -32,19 +36,13 @@ from autolabel.report.data import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from autolabel.job.look import Look
     from autolabel.job.run import Run
 
-BINS = 10
-BOUNDARY = 12
 FAILURES_SHOWN = 200
-THUMBNAIL = 160
-TEXT_SHOWN = 400
 
 
 def human_labels(run: Run) -> dict[str, int]:
@@ -92,40 +90,53 @@ def plan(run: Run) -> dict[str, Any]:
     prices = run.prices.per_object(run.request.workers_per_object)
     unlabeled = int((final_states(run, stored_look(run)) == State.UNLABELED).sum())
     rounds = list(_rounds(run))
-    facts: dict[str, Any] = {
+    forecast = rounds[-1][1]["forecast"] if rounds else _before(run)
+    return {
         "job": run.request.name,
         "objects": objects,
         "unlabeled": unlabeled,
+        "contract": run.settings.contract.value,
         "error": run.settings.error,
         "confidence": run.settings.confidence,
         "price_human_object": prices.human,
         "price_machine_object": prices.machine,
         "all_human_cost": objects * prices.human,
-        "rounds": [{"round": number, **result["forecast"]} for number, result in rounds],
+        "forecast": forecast,
+        "saves": forecast["cost"] < objects * prices.human,
+        "rounds": [
+            {"round": number, **result["forecast"], "audits": result["look"]["audits"]} for number, result in rounds
+        ],
+        "alternatives": _alternatives(run),
     }
-    if rounds:
-        facts["forecast"] = rounds[-1][1]["forecast"]
-    else:
-        facts["forecast"] = _before(run)
-    return facts
 
 
 def _before(run: Run) -> dict[str, Any]:
-    """Bounds before any label: the least that trains and certifies, and people for everything."""
-    from autolabel.job.rounds import batch_size
-    from autolabel.quality.planner import LEAST_SHARE
-    from autolabel.quality.rule import audits_needed, wrong_labels_that_break
-
-    prices = run.prices.per_object(run.request.workers_per_object)
-    n = run.objects
+    """Forecast before any label: typical learning curves, or people for everything without automated labeling."""
+    terms = terms_of(run)
     if not run.request.automated:
-        return {"human_total": n, "low": n, "high": n, "cost": n * prices.human}
-    limit = wrong_labels_that_break(run.settings.error, n)
-    train = min(n, max(batch_size(run), int(LEAST_SHARE * n)))
-    audits = audits_needed(n - train, limit, 0, run.settings.quality.delta) if n > train else 0
-    low = min(n, train + (audits if audits is not None else n))
-    middle = (low + n) // 2
-    return {"human_total": middle, "low": low, "high": n, "cost": middle * prices.human + (n - middle) * prices.machine}
+        n = run.objects
+        return {"human_total": n, "low": n, "high": n, "cost": n * terms.prices.human}
+    return forecast_before(terms, len(run.task.categories), run.budget())
+
+
+def _alternatives(run: Run) -> list[dict[str, Any]]:
+    """What other promises and budgets would cost, as long as that can still be changed."""
+    if not run.request.automated or stored_look(run) is not None:
+        return []
+    last = max((number for number, _ in _rounds(run)), default=0)
+    record = run.steps.stored(f"{round_name(last)}.learn")
+    state: Standing | None = None
+    if record is not None:
+        latest = Round(last, Decision.BUY, record)
+        state = Standing(
+            latest.remainder(),
+            latest.predictions(),
+            Evidence.from_json(record.result["evidence"]),
+            labeled=len(run.labels_by_people()[0]),
+            trained_on=record.result["trained_on"],
+        )
+    found = alternatives(terms_of(run), len(run.task.categories), run.budget(), state)
+    return [asdict(each) for each in found]
 
 
 def _rounds(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -162,7 +173,7 @@ def report_data(run: Run) -> ReportData:
         warnings=_warnings(run),
         failures=tuple(_failures(run)),
         files=_files(run),
-        **(_look_views(run, look) if look is not None else {}),
+        **(look_views(run, look) if look is not None else {}),
     )
 
 
@@ -242,12 +253,9 @@ def _cost_table(run: Run, cost: Cost) -> CostTable:
 
 
 def _outcome_before(run: Run) -> Outcome:
-    """The first forecast there is: bounds' middle before any label, the first round's own after it."""
-    first = next((result["forecast"] for _, result in _rounds(run)), None)
-    if first is None:
-        before = _before(run)
-        return Outcome(human_labels=before["human_total"], dollars=before["cost"])
-    return Outcome(human_labels=first["human_total"], machine_labels=first["machine"], dollars=first["cost"])
+    """The forecast before any label."""
+    before = _before(run)
+    return Outcome(human_labels=before["human_total"], dollars=before["cost"])
 
 
 def _outcome_after(run: Run, cost: Cost, states: NDArray[np.uint8]) -> Outcome | None:
@@ -286,75 +294,3 @@ def _files(run: Run) -> dict[str, str]:
         "certificate": str(run.folder.certificate),
         "ledger": str(run.folder.ledger),
     }
-
-
-def _look_views(run: Run, look: Look) -> dict[str, Any]:
-    """Reliability, risk and coverage, confusion and the boundary, all from the audit: an unbiased sample."""
-    arrays = look.freeze.arrays()
-    ranks = np.asarray(look.freeze.result["audit_ranks"], np.int64)
-    views: dict[str, Any] = {"boundary": tuple(_boundary(run, look, arrays))}
-    if not len(ranks):
-        return views
-    objects, predicted = arrays["order"][ranks], arrays["predicted"][ranks]
-    wrong, _ = audit_outcome(run, objects, predicted)
-    views["reliability"] = tuple(_reliability(arrays["error_probability"][ranks], wrong))
-    coverage = (ranks + 1) / len(arrays["order"])
-    risk = np.cumsum(wrong) / (np.arange(len(ranks)) + 1)
-    views["risk_coverage"] = tuple(zip(coverage.tolist(), risk.tolist(), strict=True))
-    views["confusion"] = _confusion(run, objects, predicted)
-    return views
-
-
-def _reliability(probability: NDArray[np.floating], wrong: NDArray[np.bool_]) -> Iterator[tuple[float, float, int]]:
-    """Bins of equal count over the audit, by predicted error probability."""
-    order = np.argsort(probability, kind="stable")
-    for part in np.array_split(order, min(BINS, len(order))):
-        yield float(probability[part].mean()), float(wrong[part].mean()), len(part)
-
-
-def _confusion(run: Run, objects: NDArray[np.int64], predicted: NDArray[np.int32]) -> NDArray[np.int64]:
-    size = len(run.task.categories)
-    table = np.zeros((size, size), np.int64)
-    guess = dict(zip(objects.tolist(), predicted.tolist(), strict=True))
-    for row in run.store.rows("SELECT object, label FROM label JOIN task USING (object) WHERE purpose = 'audit'"):
-        table[json.loads(row["label"]), guess[row["object"]]] += 1
-    return table
-
-
-def _boundary(run: Run, look: Look, arrays: dict[str, Any]) -> Iterator[BoundaryItem]:
-    """The last objects the machine was trusted with, and the first it was not."""
-    stop = look.walk.result["stop_rank"]
-    ranks = look.walk.arrays()["machine_ranks"]
-    accepted = ranks[-BOUNDARY:]
-    rejected = np.arange(stop, min(stop + BOUNDARY, len(arrays["order"])))
-    for decision, chosen in ((Decision.ACCEPTED, accepted), (Decision.REJECTED, rejected)):
-        for rank in chosen.tolist():
-            number = int(arrays["order"][rank])
-            text, thumbnail = _shown(run, number)
-            yield BoundaryItem(
-                object=number,
-                predicted=run.task.categories[int(arrays["predicted"][rank])],
-                error_probability=float(arrays["error_probability"][rank]),
-                decision=decision,
-                text=text,
-                thumbnail=thumbnail,
-                human=_human_name(run, run.store.one("SELECT label FROM label WHERE object = ?", number)),
-            )
-
-
-def _human_name(run: Run, row: sqlite3.Row | None) -> str | None:
-    return None if row is None else run.task.categories[json.loads(row["label"])]
-
-
-def _shown(run: Run, number: int) -> tuple[str | None, bytes | None]:
-    """Text, or a small JPEG; an object that cannot be read any more is shown by its reference."""
-    source = run.manifest.source(number)
-    if run.task.kind is TaskKind.TEXT_CLASSIFICATION:
-        return source[:TEXT_SHOWN], None
-    from autolabel.inference.thumbnail import thumbnail
-
-    try:
-        raw = run.sources.get(number)
-        return None, thumbnail(raw if isinstance(raw, bytes) else raw.encode(), THUMBNAIL)
-    except (ObjectError, StorageError):
-        return source[:TEXT_SHOWN], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.embed import Embeddings, embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.learning.base import Arrays, Predictions, Prepared
-from autolabel.learning.classifier import Memory, Surroundings, fit_classifier
+from autolabel.learning.checked import check_model
+from autolabel.learning.classifier import fit_classifier
+from autolabel.learning.crossfit import Memory, Surroundings
 from autolabel.learning.features import FeatureMap, fit_features
 from autolabel.learning.graph import PoolGraph, build_graph
 from autolabel.learning.packed import (
-    check_model,
     classifier_of,
     classifier_to_arrays,
     head_of,
     heads_of,
     map_of,
+    map_to_arrays,
     memory_of,
     memory_to_arrays,
 )
@@ -40,9 +43,17 @@ SAMPLE = 20_000
 """Objects that the feature map is fitted on."""
 BLOCK = 16_384
 """Objects scored at a time: the block's probabilities stay in cache for a few hundred classes."""
+MOST_KEPT = 1 << 27
+"""Bytes of mapped features that are kept in memory; of larger pools they are mapped whenever they are read."""
 TOO_EARLY = "the learner was asked before prepare() and resume()"
 MOST_BELIEFS = 100_000_000
 """Objects times classes beyond which the pool's opinion is not asked: its beliefs would take more than 400 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    objects: NDArray[np.int64]
+    features: NDArray[np.float32]
 
 
 class ClassificationLearner:
@@ -74,6 +85,7 @@ class ClassificationLearner:
         self._start = _start_model(checkpoint, encoder) if checkpoint is not None else None
         self._embeddings: Embeddings | None = None
         self._map: FeatureMap | None = None
+        self._kept: _Kept | None = None
         self._pool: NDArray[np.int64] = np.empty(0, np.int64)
         self._graph: PoolGraph | None = None
 
@@ -95,7 +107,7 @@ class ClassificationLearner:
         arrays: Arrays = {f"encoder.{name}": array for name, array in self._encoder.state().items()}
         if len(good):
             mapped = map_of(self._start) if self._start is not None else self._fit_map(embeddings, good)
-            arrays |= {"map.mean": mapped.mean, "map.projection": mapped.projection}
+            arrays |= map_to_arrays(mapped)
             if len(good) * len(self._categories) <= MOST_BELIEFS:
                 graph = build_graph(
                     lambda places: mapped.apply(embeddings.rows(good[places])),
@@ -125,7 +137,7 @@ class ClassificationLearner:
     def _fit_map(self, embeddings: Embeddings, good: NDArray[np.int64]) -> FeatureMap:
         rng = np.random.default_rng(self._seed)
         sample = good if len(good) <= SAMPLE else np.sort(rng.choice(good, size=SAMPLE, replace=False))
-        return fit_features(embeddings.rows(sample))
+        return fit_features(embeddings.rows(sample), self._encoder.views)
 
     def resume(self, folder: Path, facts: Mapping[str, Any], arrays: Arrays) -> None:
         """Open the embeddings that `prepare` wrote; `CheckpointError` when they are another encoder's."""
@@ -138,14 +150,32 @@ class ClassificationLearner:
                 f"found {self._encoder.name} ({self._encoder.fingerprint[:12]}); use the job's own model"
             )
         self._embeddings = Embeddings.open(folder, facts["fingerprint"])
-        self._map = FeatureMap(arrays["map.mean"], arrays["map.projection"])
+        self._map, self._kept = map_of(arrays), None
         if "graph.pool" in arrays:
             self._pool = arrays["graph.pool"]
             self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
 
+    @property
+    def graph(self) -> tuple[NDArray[np.int64], PoolGraph | None]:
+        """Objects of the pool, ascending, and their neighbours; ``None`` where the pool is too large to ask them."""
+        return self._pool, self._graph
+
     def features(self, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some objects, shape ``(n, F)``, float32."""
+        kept = self._keep_features()
+        if kept is not None:
+            places = np.minimum(np.searchsorted(kept.objects, objects), len(kept.objects) - 1)
+            if (kept.objects[places] == objects).all():
+                return kept.features[places]
         return self._mapped().apply(self._embedded().rows(objects))
+
+    def _keep_features(self) -> _Kept | None:
+        """Map a small pool once: a round asks for most of it several times."""
+        embedded, mapped = self._embedded(), self._mapped()
+        if self._kept is None and len(embedded) and 4 * mapped.dim * len(embedded) <= MOST_KEPT:
+            parts = [(objects, mapped.apply(vectors)) for objects, vectors in embedded.blocks()]
+            self._kept = _Kept(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        return self._kept
 
     def _embedded(self) -> Embeddings:
         if self._embeddings is None:
@@ -171,6 +201,7 @@ class ClassificationLearner:
             objects,
             class_ids,
             classes=len(self._categories),
+            widths=tuple(self._mapped().widths[:, 1].tolist()),
             memory=memory_of(self._start) if self._start is not None else None,
             previous=heads_of(previous) if previous is not None else None,
             search=search,
@@ -185,9 +216,11 @@ class ClassificationLearner:
         Beside a block it holds one probability for every object of the pool and class.
         """
         classifier = classifier_of(model)
-        head = self._mapped().fold(classifier.heads.full)
+        head = classifier.heads.full
         if self._graph is None or "labeled.objects" not in model:
-            return join([classifier.predict(self._believe(head, block)) for block in _blocks(objects)])
+            folded = self._mapped().fold(head)
+            rows = self._embedded().rows
+            return join([classifier.predict(folded.probabilities(rows(block))) for block in _blocks(objects)])
         beliefs = self._believe_pool(head)
         labeled = np.searchsorted(self._pool, model["labeled.objects"])
         own = beliefs[labeled]
@@ -205,14 +238,16 @@ class ClassificationLearner:
 
     def _believe_pool(self, head: LinearHead) -> NDArray[np.float32]:
         """Probabilities of the whole pool: shards are read as they lie, which is twice as fast as by number."""
-        parts = [(objects, head.probabilities(vectors)) for objects, vectors in self._embedded().blocks()]
-        beliefs = np.concatenate([each for _, each in parts])
+        kept = self._keep_features()
+        if kept is not None:
+            objects, beliefs = kept.objects, head.probabilities(kept.features)
+        else:
+            folded = self._mapped().fold(head)
+            blocks = [(objects, folded.probabilities(vectors)) for objects, vectors in self._embedded().blocks()]
+            objects, beliefs = (np.concatenate(each) for each in zip(*blocks, strict=True))
         if len(beliefs) == len(self._pool):
             return beliefs
-        return beliefs[np.isin(np.concatenate([objects for objects, _ in parts]), self._pool, assume_unique=True)]
-
-    def _believe(self, head: LinearHead, objects: NDArray[np.int64]) -> NDArray[np.float32]:
-        return head.probabilities(self._embedded().rows(objects))
+        return beliefs[np.isin(objects, self._pool, assume_unique=True)]
 
     def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the head's probabilities; what the neighbours say is not in them."""
@@ -260,9 +295,8 @@ def _start_model(checkpoint: Checkpoint, encoder: Encoder) -> Arrays | None:
     """Take the checkpoint's arrays when its encoder is this one; features of another would mean nothing."""
     if checkpoint.encoder_fingerprint != encoder.fingerprint:
         return None
-    model = dict(checkpoint.arrays)
-    check_model(model, width=encoder.dim, classes=len(checkpoint.categories))
-    return model
+    check_model(checkpoint.arrays, checkpoint.encoder, width=encoder.dim, classes=len(checkpoint.categories))
+    return dict(checkpoint.arrays)
 
 
 def _state_of(arrays: Arrays) -> Arrays:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autolabel.errors import CheckpointError
 from autolabel.learning.base import Arrays, Predictions
-from autolabel.learning.classifier import Classifier, Heads, Memory
+from autolabel.learning.classifier import Classifier
 from autolabel.learning.confidence import ErrorModel
+from autolabel.learning.crossfit import Heads, Memory, Strengths
 from autolabel.learning.features import FeatureMap
 from autolabel.learning.head import LinearHead
 
@@ -25,12 +25,13 @@ MOST_REMEMBERED = 20_000
 def classifier_to_arrays(classifier: Classifier, mapped: FeatureMap) -> Arrays:
     """Pack everything that a later round or job needs."""
     heads = classifier.heads
+    strengths = heads.strengths
     arrays: Arrays = {
-        "map.mean": mapped.mean,
-        "map.projection": mapped.projection,
+        **map_to_arrays(mapped),
         "head.weight": heads.full.weight,
         "head.bias": heads.full.bias,
-        "head.strength": np.asarray([heads.penalty, float(heads.with_memory), classifier.say], np.float64),
+        "head.strength": np.asarray([strengths.penalty, float(strengths.with_memory), classifier.say], np.float64),
+        "head.views": np.asarray(strengths.views, np.float64),
         **_errors_to_arrays("errors", classifier.errors),
         **_errors_to_arrays("alone", classifier.errors_alone),
     }
@@ -41,25 +42,35 @@ def classifier_to_arrays(classifier: Classifier, mapped: FeatureMap) -> Arrays:
 
 def classifier_of(model: Arrays) -> Classifier:
     """Unpack what predicts; fold heads are `heads_of`'s."""
-    penalty, with_memory, say = model["head.strength"]
-    heads = Heads(head_of(model, "head"), (), float(penalty), bool(with_memory))
+    heads = Heads(head_of(model, "head"), (), _strengths_of(model))
     nothing = Predictions(np.empty(0, np.int64), *(np.empty(0, np.float32) for _ in range(3)))
-    return Classifier(heads, float(say), _errors_of(model, "errors"), _errors_of(model, "alone"), nothing)
+    return Classifier(
+        heads, float(model["head.strength"][2]), _errors_of(model, "errors"), _errors_of(model, "alone"), nothing
+    )
 
 
 def heads_of(model: Arrays) -> Heads | None:
     """Unpack the heads that the next round starts from; ``None`` for a checkpoint's, which has no folds."""
     if "fold.0.weight" not in model:
         return None
-    penalty, with_memory, _ = model["head.strength"]
     count = sum(name.startswith("fold.") and name.endswith(".weight") for name in model)
     folds = tuple(head_of(model, f"fold.{fold}") for fold in range(count))
-    return Heads(head_of(model, "head"), folds, float(penalty), bool(with_memory))
+    return Heads(head_of(model, "head"), folds, _strengths_of(model))
+
+
+def _strengths_of(model: Arrays) -> Strengths:
+    penalty, with_memory, _ = model["head.strength"]
+    return Strengths(float(penalty), tuple(model["head.views"].tolist()), bool(with_memory))
+
+
+def map_to_arrays(mapped: FeatureMap) -> Arrays:
+    """Pack the feature map."""
+    return {"map.mean": mapped.mean, "map.projection": mapped.projection, "map.widths": mapped.widths}
 
 
 def map_of(model: Arrays) -> FeatureMap:
     """Unpack the feature map."""
-    return FeatureMap(model["map.mean"], model["map.projection"])
+    return FeatureMap(model["map.mean"], model["map.projection"], model["map.widths"])
 
 
 def head_of(model: Arrays, name: str) -> LinearHead:
@@ -83,37 +94,6 @@ def memory_to_arrays(parts: Sequence[Memory]) -> Arrays:
         labels.append(part.labels[kept].astype(np.int32))
         left -= len(kept)
     return {"memory.features": np.concatenate(features), "memory.labels": np.concatenate(labels)}
-
-
-def check_model(model: Arrays, *, width: int, classes: int) -> None:
-    """Refuse a checkpoint whose arrays do not hold together, before anything is computed with them.
-
-    Raises
-    ------
-    CheckpointError
-        Names the array, what was found and what was expected.
-    """
-    mapped = model.get("map.projection")
-    features = width if mapped is None or mapped.ndim == 1 else int(mapped.shape[-1])
-    expected: dict[str, tuple[int, ...]] = {
-        "map.mean": (width,),
-        "map.projection": (1,) if mapped is None or mapped.ndim == 1 else (width, features),
-        "head.weight": (classes, features),
-        "head.bias": (classes,),
-        "head.strength": (3,),
-        "memory.features": (len(model.get("memory.labels", ())), features),
-        "memory.labels": (len(model.get("memory.labels", ())),),
-    }
-    for name, signals in (("errors", len(model.get("errors.weight", ()))), ("alone", 3)):
-        expected |= {f"{name}.{each}": (signals,) for each in ("weight", "mean", "scale")}
-        expected |= {f"{name}.bias": (1,), f"{name}.classes": (classes,)}
-    for name, shape in expected.items():
-        found = model[name].shape if name in model else None
-        if found != shape:
-            raise CheckpointError(f"the model's array {name!r} has shape {found}; expected {shape}")
-    labels = model["memory.labels"]
-    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
-        raise CheckpointError(f"the model's array 'memory.labels' has classes beyond 0 to {classes - 1}")
 
 
 def _errors_to_arrays(name: str, errors: ErrorModel) -> Arrays:

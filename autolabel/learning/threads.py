@@ -25,11 +25,16 @@ def each_on_a_core(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
     """
     waiting = list(items)
     with _controller().limit(limits=1, user_api="blas"):
-        cores = min(len(waiting), os.cpu_count() or 1)
+        cores = min(len(waiting), usable_cores())
         if cores < 2:
             return [work(item) for item in waiting]
         with ThreadPoolExecutor(cores) as pool:
             return list(pool.map(work, waiting))
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from autolabel.manifest.lines import Manifest
 
-__all__ = ["Additions", "Splice", "augment", "failed_fields", "iso_micro", "write_manifest"]
+__all__ = ["Additions", "Splice", "augment", "failed_fields", "iso_micro", "manifest_pieces", "write_manifest"]
 
 _CHUNK: Final = 8192
 """Lines gathered before they are written."""
@@ -80,6 +80,11 @@ def write_manifest(
 
     write_atomically(path, pieces())
     return digest.hexdigest()
+
+
+def manifest_pieces(manifest: Manifest, additions: Additions) -> Iterator[bytes]:
+    """Yield the bytes that `write_manifest` writes, whole lines, some thousand at a time."""
+    return _Writer(manifest, additions, None).pieces()
 
 
 class _Writer:

@@ -25,10 +25,15 @@ def order_by_confidence(objects: NDArray[np.int64], error_probability: NDArray[n
     -------
     Object numbers in walking order, shape ``(N,)``.
     """
+    return objects[places_by_confidence(objects, error_probability)]
+
+
+def places_by_confidence(objects: NDArray[np.int64], error_probability: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the places of `objects` in the order of `order_by_confidence`, shape ``(N,)``."""
     if np.isnan(error_probability).any():
         msg = "found NaN among the error probabilities; an order needs numbers"
         raise ValueError(msg)
-    return objects[np.lexsort((objects, error_probability))]
+    return np.lexsort((objects, error_probability))
 
 
 def draw_audit(remainder: int, audits: int, rng: np.random.Generator) -> NDArray[np.int64]:

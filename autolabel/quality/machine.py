@@ -28,20 +28,24 @@ one, where Bonferroni loses four to six, and a plan that was too hopeful falls t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.special import gammaln
 
-from autolabel.quality.audit import walk
+from autolabel.quality.audit import draw_audit, walk
+from autolabel.quality.contract import Contract
 from autolabel.quality.crossing import crossing_probability
-from autolabel.quality.rule import allowed_errors, violation_bound, wrong_labels_that_break
+from autolabel.quality.design import NOTHING_PLANNED, Outcome, Walk, check_audit, unaudited
+from autolabel.quality.rule import ROUNDING, allowed_errors, violation_bound, wrong_labels_that_break
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from autolabel.quality.design import Frozen, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Floor:
 @dataclass(frozen=True, slots=True)
 class MachineDesign:
     """Everything that is fixed before the first audit label is seen."""
+
+    contract: ClassVar[Contract] = Contract.MACHINE
 
     error: float
     delta: float
@@ -110,6 +116,56 @@ class MachineDesign:
         sets = [(floor.limit + floor.allowed, floor.allowed) for floor in self.floors if floor.allowed is not None]
         return crossing_probability(self.region, self.audits, sets)
 
+    def draw(self, frozen: Frozen, rng: np.random.Generator) -> NDArray[np.int64]:  # noqa: ARG002 - as `Design` has it
+        """Draw from the region."""
+        return draw_audit(self.region, self.audits, rng)
+
+    def certify(self, ranks: NDArray[np.int64], wrong: NDArray[np.bool_], most: int | None = None) -> Walk:
+        """Take the largest floor that the audit certifies, or refuse with a reason.
+
+        Parameters
+        ----------
+        ranks
+            Ascending ranks of the audited objects, all in the region, shape ``(m,)``.
+        wrong
+            Whether each audited prediction is wrong, shape ``(m,)``; an object nobody could label counts as wrong.
+        most
+            Machine labels that may be made at all; the most confident ones are. ``None``: no limit.
+        """
+        check_audit(self.audits, ranks, self.region)
+        errors, farthest = int(wrong.sum()), 0
+        refused = Walk(None, self.region, self.region, self.audits, errors, 0, None, 0, 0, 0, "")
+        for floor in self.floors:
+            walked = walk(self.region, ranks, wrong, floor.allowed)
+            labeled = walked.machine_labeled if most is None else min(most, walked.machine_labeled)
+            farthest = max(farthest, labeled)
+            if floor.allowed is not None and labeled >= floor.machine_labels:
+                return replace(
+                    refused,
+                    promised=floor.machine_labels,
+                    allowed=floor.allowed,
+                    stop_rank=walked.stop_rank,
+                    machine_labeled=labeled,
+                    wrong_at_most=min(floor.limit - 1, labeled),
+                )
+        return replace(refused, reason=self._refusal(errors, farthest))
+
+    def walk(self, frozen: Frozen, ranks: NDArray[np.int64], losses: NDArray[np.floating], room: Room) -> Outcome:
+        """Machine-label before the stop of the largest certified floor."""
+        found = replace(self.certify(ranks, losses > 0.0, room.budget.labels), objects=len(frozen))
+        machine = unaudited(found.stop_rank, ranks)[: found.machine_labeled]
+        return Outcome(machine, (found,), found.reason)
+
+    def holds(self, walks: tuple[Walk, ...], delivered: int) -> bool:  # noqa: ARG002 - as `Design` has it
+        """Whether the wrong labels there may be are at most the share of each walk's machine labels."""
+        return all(walk.wrong_at_most < wrong_labels_that_break(self.error, walk.machine_labeled) for walk in walks)
+
+    def again(self, frozen: Frozen, *, error: float, delta: float) -> MachineDesign:
+        """Apply the rule anew; a region beyond the remainder comes back cut, and hence unequal."""
+        floors = [floor.machine_labels for floor in self.floors]
+        region = min(self.region, len(frozen))
+        return MachineDesign.of(error=error, delta=delta, region=region, audits=self.audits, floors=floors)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members."""
         return asdict(self) | {"floors": [asdict(floor) for floor in self.floors]}
@@ -119,60 +175,24 @@ class MachineDesign:
         """Read `to_json`'s form back, as it is; `of` with the same sizes must give the same."""
         return cls(**(facts | {"floors": tuple(Floor(**floor) for floor in facts["floors"])}))
 
-
-@dataclass(frozen=True, slots=True)
-class MachineOutcome:
-    """What the audit certified. Every un-audited object before `stop_rank` is machine-labeled."""
-
-    granted: bool
-    reason: str
-    """Why there is no machine label; empty when there are."""
-    floor: int
-    """The certified number of machine labels; 0 when refused."""
-    stop_rank: int
-    machine_labeled: int
-    audit_errors: int
-    """Wrong predictions in the whole audit; every one was corrected."""
-    wrong_at_most: int
-    sentence: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON members."""
-        return asdict(self)
-
-
-def certify(design: MachineDesign, audited_ranks: NDArray[np.int64], wrong: NDArray[np.bool_]) -> MachineOutcome:
-    """Take the largest floor that the audit certifies, or refuse with a reason.
-
-    Parameters
-    ----------
-    design
-        Fixed before the audit.
-    audited_ranks
-        Ascending ranks of the audited objects, all in the region, shape ``(m,)``; `draw_audit` over the region.
-    wrong
-        Whether each audited prediction is wrong, shape ``(m,)``; an object nobody could label counts as wrong.
-    """
-    if len(audited_ranks) != design.audits or (len(audited_ranks) and audited_ranks[-1] >= design.region):
-        msg = f"found {len(audited_ranks)} audits up to rank {audited_ranks[-1:]}; the design has {design.audits} below rank {design.region}"  # noqa: E501 - one sentence
-        raise ValueError(msg)
-    errors, farthest = int(wrong.sum()), 0
-    for floor in design.floors:
-        walked = walk(design.region, audited_ranks, wrong, floor.allowed)
-        farthest = max(farthest, walked.machine_labeled)
-        if floor.allowed is not None and walked.machine_labeled >= floor.machine_labels:
-            at_most = min(floor.limit - 1, walked.machine_labeled)
-            found = "1 error was" if errors == 1 else f"{errors:,} errors were"
-            text = (
-                f"With {100 * (1 - design.delta):g} % confidence at most {at_most:,} of {walked.machine_labeled:,} "
-                f"machine labels are wrong; {design.audits:,} of the {design.region:,} most confident objects were "
-                f"audited, {found} found and corrected."
+    def _refusal(self, errors: int, farthest: int) -> str:
+        share = f"{100 * self.error:g} %"
+        if not self.audits:
+            return NOTHING_PLANNED
+        if not self.can_certify:
+            needed = clean_audits_needed(self.region, self.error, self.delta)
+            if needed is None:
+                return f"no audit of {self.region:,} objects can certify {share}"
+            return (
+                f"{self.audits:,} audits of {self.region:,} objects cannot certify {share}: at least {needed:,} clean "
+                "ones are needed"
             )
-            return MachineOutcome(
-                True, "", floor.machine_labels, walked.stop_rank, walked.machine_labeled, errors, at_most, text
-            )
-    reason = _refusal(design, errors, farthest)
-    return MachineOutcome(False, reason, 0, 0, 0, errors, 0, f"No machine label is certified: {reason}.")
+        least = min(floor.machine_labels for floor in self.floors if floor.allowed is not None)
+        found = "1 error" if errors == 1 else f"{errors:,} errors"
+        return (
+            f"the audit found {found}, which leaves {farthest:,} machine labels at best; at least {least:,} were "
+            "declared worth certifying"
+        )
 
 
 def clean_audits_needed(region: int, error: float, delta: float) -> int | None:
@@ -189,22 +209,6 @@ def clean_audits_needed(region: int, error: float, delta: float) -> int | None:
     )  # fmt: skip
     enough = np.flatnonzero(log_clean <= np.log(delta))
     return int(audits[enough[0]]) if len(enough) else None
-
-
-def _refusal(design: MachineDesign, errors: int, farthest: int) -> str:
-    if not design.can_certify:
-        needed = clean_audits_needed(design.region, design.error, design.delta)
-        if needed is None:
-            return f"no audit of {design.region:,} objects can certify {100 * design.error:g} %"
-        return (
-            f"{design.audits:,} audits of {design.region:,} objects cannot certify {100 * design.error:g} %: at least "
-            f"{needed:,} clean ones are needed"
-        )
-    least = min(floor.machine_labels for floor in design.floors if floor.allowed is not None)
-    return (
-        f"the audit found {errors:,} errors, which leaves {farthest:,} machine labels at best; at least {least:,} were "
-        "declared worth certifying"
-    )
 
 
 def _allowances(region: int, audits: int, limits: list[int], delta: float) -> list[int]:
@@ -230,7 +234,7 @@ def _allowances(region: int, audits: int, limits: list[int], delta: float) -> li
 
     def safe(allowed: list[int]) -> bool:
         sets = [(limit + k, k) for limit, k in zip(limits, allowed, strict=True)]
-        return crossing_probability(region, audits, sets) <= delta
+        return crossing_probability(region, audits, sets) <= (1.0 - ROUNDING) * delta
 
     low, high = 0, len(steps)
     while low < high:

@@ -26,162 +26,111 @@ is broken, with probability delta_c, would do so nearly always.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from autolabel.quality import machine
 from autolabel.quality.audit import draw_audit
-from autolabel.quality.machine import MachineDesign, MachineOutcome
-from autolabel.quality.region import plan_machine
+from autolabel.quality.contract import Contract
+from autolabel.quality.design import NOTHING_PLANNED, Frozen, Outcome, Walk, check_audit, unaudited
+from autolabel.quality.machine import MachineDesign
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from autolabel.quality.design import Room
+
+LEFT_TO_PEOPLE = "too few objects, or too unsure ones, to be worth an audit"
 
 
 @dataclass(frozen=True, slots=True)
 class PerClassDesign:
     """Everything that is fixed before the first audit label is seen."""
 
+    contract: ClassVar[Contract] = Contract.PER_CLASS
+
     error: float
     delta: float
     classes: tuple[tuple[int, MachineDesign], ...]
     """Certifiable classes, ascending, each with the design for its own objects in walking order."""
-    small: tuple[int, ...]
-    """Predicted classes that people label."""
-    expected_machine: float
 
     @property
     def audits(self) -> int:
         """Objects audited in all classes."""
         return sum(design.audits for _, design in self.classes)
 
-    def draw(self, rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
-        """Draw each class's audit, as ascending ranks of the class's own walking order."""
-        return {number: draw_audit(design.region, design.audits, rng) for number, design in self.classes}
+    def draw(self, frozen: Frozen, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw each class's audit by itself."""
+        members = dict(members_by_class(frozen.predicted))
+        drawn = [members[number][draw_audit(design.region, design.audits, rng)] for number, design in self.classes]
+        return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
+
+    def walk(self, frozen: Frozen, ranks: NDArray[np.int64], losses: NDArray[np.floating], room: Room) -> Outcome:
+        """Walk each class by its own audit; the largest come first where there is not room for all."""
+        check_audit(self.audits, ranks, len(frozen))
+        members = dict(members_by_class(frozen.predicted))
+        wrong, designs = losses > 0.0, dict(self.classes)
+        audited = {}
+        for number in designs:
+            own = frozen.predicted[ranks] == number
+            audited[number] = np.searchsorted(members[number], ranks[own]), wrong[own]
+        walks = {number: design.certify(*audited[number]) for number, design in self.classes}
+        left = room.budget.labels
+        for number in sorted(walks, key=lambda number: (-walks[number].machine_labeled, number)):
+            if left is not None:
+                walks[number] = designs[number].certify(*audited[number], left)
+                left -= walks[number].machine_labeled
+        found, machine = [], [np.empty(0, np.int64)]
+        for number, places in members.items():
+            walk = walks.get(number, Walk(None, 0, 0, 0, 0, 0, None, 0, 0, 0, LEFT_TO_PEOPLE))
+            found.append(replace(walk, predicted=number, objects=len(places)))
+            if walk.machine_labeled:
+                machine.append(places[unaudited(walk.stop_rank, audited[number][0])[: walk.machine_labeled]])
+        labeled = np.sort(np.concatenate(machine))
+        return Outcome(labeled, tuple(found), "" if len(labeled) else self._why_none(found))
+
+    def holds(self, walks: tuple[Walk, ...], delivered: int) -> bool:
+        """Whether the wrong labels there may be are at most the share of every class's machine labels."""
+        return MachineDesign(self.error, self.delta, 0, 0, ()).holds(walks, delivered)
+
+    def again(self, frozen: Frozen, *, error: float, delta: float) -> PerClassDesign:
+        """Apply the rule anew to every class."""
+        level = class_level(delta, len(self.classes)) if self.classes else delta
+        members, classes = dict(members_by_class(frozen.predicted)), []
+        for number, design in sorted(dict(self.classes).items()):
+            places = members.get(number, np.empty(0, np.int64))
+            own = Frozen(frozen.objects[places], frozen.predicted[places], frozen.error_probability[places])
+            classes.append((number, design.again(own, error=error, delta=level)))
+        return PerClassDesign(error, delta, tuple(classes))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members."""
-        return {
-            "error": self.error,
-            "delta": self.delta,
-            "classes": [{"class": number, "design": design.to_json()} for number, design in self.classes],
-            "small": list(self.small),
-            "expected_machine": self.expected_machine,
-        }
+        classes = [{"class": number, "design": design.to_json()} for number, design in self.classes]
+        return {"error": self.error, "delta": self.delta, "classes": classes}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> PerClassDesign:
         """Read `to_json`'s form back."""
         classes = tuple((entry["class"], MachineDesign.from_json(entry["design"])) for entry in facts["classes"])
-        return cls(facts["error"], facts["delta"], classes, tuple(facts["small"]), facts["expected_machine"])
+        return cls(facts["error"], facts["delta"], classes)
+
+    def _why_none(self, walks: list[Walk]) -> str:
+        if not self.audits:
+            return NOTHING_PLANNED
+        best = max((walk for walk in walks if walk.audited), key=lambda walk: walk.objects)
+        return f"in no class, in the largest one because {best.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class PerClassOutcome:
-    """What the audits certified, class by class."""
-
-    classes: tuple[tuple[int, MachineOutcome], ...]
-    machine_labeled: int
-    audit_errors: int
-    sentence: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON members."""
-        return {
-            "classes": [{"class": number, "outcome": outcome.to_json()} for number, outcome in self.classes],
-            "machine_labeled": self.machine_labeled,
-            "audit_errors": self.audit_errors,
-            "sentence": self.sentence,
-        }
+def members_by_class(predicted: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each predicted class, ascending, and its objects' ranks, ascending."""
+    by_class = np.argsort(predicted, kind="stable")
+    numbers, first = np.unique(predicted[by_class], return_index=True)
+    yield from zip(numbers.tolist(), np.split(by_class, first)[1:], strict=True)
 
 
 def class_level(delta: float, classes: int) -> float:
     """Level of each of `classes` independent contracts that all hold with probability 1 - delta (Šidák 1967)."""
     return float(-np.expm1(np.log1p(-delta) / classes))
-
-
-def plan_per_class(
-    predicted: NDArray[np.integer],
-    error_probability: NDArray[np.floating],
-    *,
-    error: float,
-    delta: float,
-    spread: float = 0.0,
-) -> PerClassDesign:
-    """Choose the classes to certify, and each one's region, audit and floors.
-
-    Parameters
-    ----------
-    predicted
-        Frozen predicted class of each object, in walking order, shape ``(N,)``.
-    error_probability
-        Calibrated probability that each prediction is wrong, shape ``(N,)``.
-    error, delta
-        The contract: largest share of wrong machine labels in a class, allowed probability that any class breaks it.
-    spread
-        Relative standard deviation of a common factor by which all error probabilities may be off.
-
-    Notes
-    -----
-    The more classes, the smaller the level of each. Classes are ranked by how many objects they are expected to have
-    right, and the best of C, C/2, C/4, ... of them are tried.
-    """
-    probability = np.asarray(error_probability, dtype=np.float64)
-    numbers, places = np.unique(predicted, return_inverse=True)
-    right = np.bincount(places, weights=1.0 - probability, minlength=len(numbers))
-    ranked = np.argsort(-right, kind="stable")
-    members = np.split(np.argsort(places, kind="stable"), np.cumsum(np.bincount(places, minlength=len(numbers)))[:-1])
-    best: list[tuple[int, MachineDesign]] = []
-    expected, tried = 0.0, len(numbers)
-    while tried:
-        level = class_level(delta, tried)
-        designs, machine_labels = [], 0.0
-        for place in ranked[:tried].tolist():
-            plan = plan_machine(probability[members[place]], error=error, delta=level, spread=spread)
-            if plan.design is not None:
-                designs.append((int(numbers[place]), plan.design))
-                machine_labels += plan.machine
-        if machine_labels > expected:
-            best, expected = designs, machine_labels
-        tried //= 2
-    certified = {number for number, _ in best}
-    small = tuple(number for number in numbers.tolist() if number not in certified)
-    return PerClassDesign(error, delta, tuple(sorted(best, key=lambda entry: entry[0])), small, expected)
-
-
-def certify(
-    design: PerClassDesign, audits: Mapping[int, NDArray[np.int64]], wrong: Mapping[int, NDArray[np.bool_]]
-) -> PerClassOutcome:
-    """Certify each class by its own audit.
-
-    Parameters
-    ----------
-    design
-        Fixed before the audit.
-    audits
-        Of each certifiable class, ascending ranks in the class's own walking order; `PerClassDesign.draw`.
-    wrong
-        Whether each of them was predicted wrongly.
-    """
-    found = tuple((number, machine.certify(one, audits[number], wrong[number])) for number, one in design.classes)
-    labeled = sum(outcome.machine_labeled for _, outcome in found)
-    errors = sum(outcome.audit_errors for _, outcome in found)
-    granted = sum(outcome.granted for _, outcome in found)
-    people = len(design.small) + len(found) - granted
-    if granted:
-        others = f", people label {people:,} more" if people else ""
-        mistakes = "1 error was" if errors == 1 else f"{errors:,} errors were"
-        text = (
-            f"With {100 * (1 - design.delta):g} % confidence at most {100 * design.error:g} % of the machine labels of "
-            f"every predicted class are wrong; classes with machine labels: {granted:,} with {labeled:,}{others}; "
-            f"{design.audits:,} objects were audited, {mistakes} found and corrected."
-        )
-    elif not found:
-        text = f"No machine label is certified: no class is large and sure enough to certify {100 * design.error:g} %."
-    else:
-        text = f"No machine label is certified: the audit found {errors:,} errors, too many in every class."
-    return PerClassOutcome(found, labeled, errors, text)

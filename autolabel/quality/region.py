@@ -20,13 +20,16 @@ import numpy as np
 from scipy.special import betainc, gammainc, gammaincc, gammaincinv, gammaln, nbdtrik, xlogy
 
 from autolabel.quality.machine import MachineDesign
+from autolabel.quality.planner import LEAST_PASS, Forecast, MachineLabels
 from autolabel.quality.rule import wrong_labels_that_break
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEAST_PASS = 0.9
-"""Predicted probability of reaching the least floor, below which nothing is planned."""
+    from autolabel.quality.contract import Quality
+    from autolabel.quality.design import Frozen
+    from autolabel.quality.planner import Calibration, Situation
+
 LADDER = 0.88 ** np.arange(10)
 """Floors as shares of the largest possible one."""
 JOINT_LEVEL = 0.45
@@ -53,6 +56,11 @@ class MachinePlan:
     reason: str
     """Why nothing is planned; empty otherwise."""
 
+    @property
+    def audits(self) -> int:
+        """Objects the plan audits."""
+        return 0 if self.design is None else self.design.audits
+
 
 def plan_machine(
     error_probability: NDArray[np.floating],
@@ -60,6 +68,7 @@ def plan_machine(
     error: float,
     delta: float,
     most_audits: int | None = None,
+    most_labels: int | None = None,
     spread: float = 0.0,
 ) -> MachinePlan:
     """Choose region, audit and floors for the largest expected number of machine labels.
@@ -72,6 +81,8 @@ def plan_machine(
         The contract: largest share of wrong machine labels, and allowed probability that it is broken.
     most_audits
         Largest audit that may be bought; ``None``: no limit.
+    most_labels
+        Most objects that may be labeled at all, by the audit and the machine; ``None``: no limit.
     spread
         Relative standard deviation of a common factor by which all error probabilities may be off.
 
@@ -83,20 +94,17 @@ def plan_machine(
     remainder = len(error_probability)
     cumulated = np.concatenate([[0.0], np.cumsum(error_probability, dtype=np.float64)])
     most = remainder if most_audits is None else min(most_audits, remainder)
-    candidates = _candidates(cumulated, error, delta, most)
+    cap = remainder if most_labels is None else min(most_labels, remainder)
+    candidates = _likely(cumulated, error, delta, most, cap, spread)[0]
     if len(candidates):
-        machine, passing = _approximate(candidates, cumulated, error, delta, spread)
-        order = np.argsort(-np.where(passing >= LEAST_PASS - 0.1, machine, 0.0), kind="stable")
-        finalists = {
-            (int(r), int(m)) for r, m in candidates[order[: 1 if candidates[order[0], 1] > LARGE else FINALISTS]]
-        }
+        finalists = {(int(r), int(m)) for r, m in candidates[: 1 if candidates[0, 1] > LARGE else FINALISTS]}
         finalists |= {
             (r, round(m * f))
             for r, m in finalists
             for f in (0.93, 1.07)
-            if m <= LARGE and 0 < round(m * f) < min(r, most)
+            if m <= LARGE and 0 < round(m * f) < min(r, most + 1, cap)
         }
-        plans = [_plan(r, m, cumulated, error, delta, spread) for r, m in sorted(finalists)]
+        plans = [_plan(r, m, cumulated, error, delta, cap, spread) for r, m in sorted(finalists)]
         best = max(plans, key=lambda plan: plan.machine)
         if best.machine > 0:
             return best
@@ -104,12 +112,63 @@ def plan_machine(
     return MachinePlan(None, 0.0, 0.0, float(remainder), reason)
 
 
-def _candidates(cumulated: NDArray[np.float64], error: float, delta: float, most: int) -> NDArray[np.int64]:
+def expected_labels(
+    error_probability: NDArray[np.floating], *, error: float, delta: float, spread: float = 0.0
+) -> float:
+    """Machine labels that the best plan is expected to give, by the search's approximation: in milliseconds."""
+    cumulated = np.concatenate([[0.0], np.cumsum(error_probability, dtype=np.float64)])
+    remainder = len(error_probability)
+    _, machine = _likely(cumulated, error, delta, remainder, remainder, spread)
+    return float(machine[0]) if len(machine) else 0.0
+
+
+def plan_machine_look(frozen: Frozen, quality: Quality, situation: Situation) -> Forecast:
+    """Plan a look of the machine contract, or none where no plan saves anything."""
+    remainder, calibration = len(frozen), situation.calibration
+    none = MachineDesign.of(error=quality.error, delta=quality.delta, region=0, audits=0, floors=[])
+    forecasts = [Forecast.of(none, MachineLabels(0.0, 0.0, 0.0), remainder=remainder, situation=situation)]
+    plan = plan_machine(
+        np.minimum(1.0, frozen.error_probability * calibration.scale),
+        error=quality.error,
+        delta=quality.delta,
+        most_audits=situation.most_audits(remainder),
+        most_labels=situation.budget.labels,
+        spread=calibration.spread,
+    )
+    if plan.design is not None:
+        labels = expected_range(plan.design, plan.machine, frozen.error_probability, calibration)
+        forecasts.append(Forecast.of(plan.design, labels, remainder=remainder, situation=situation))
+    return min(forecasts, key=lambda forecast: round(forecast.cost, 9))
+
+
+def expected_range(
+    design: MachineDesign, machine: float, error_probability: NDArray[np.floating], calibration: Calibration
+) -> MachineLabels:
+    """Machine labels of a design when error probabilities are off as far as the calibration says."""
+    cumulated = np.concatenate([[0.0], np.cumsum(error_probability, dtype=np.float64)])
+    fewest, most = (forecast(design, scale * cumulated, 0.0)[0] for scale in (calibration.high, calibration.low))
+    return MachineLabels(machine, min(fewest, machine), max(most, machine))
+
+
+def _likely(
+    cumulated: NDArray[np.float64], error: float, delta: float, most: int, cap: int, spread: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Regions and audit sizes, shape ``(G, 2)``, and the machine labels each may give, the best first."""
+    candidates = _candidates(cumulated, error, delta, most, cap)
+    if not len(candidates):
+        return candidates, np.empty(0)
+    machine, passing = _approximate(candidates, cumulated, error, delta, cap, spread)
+    machine = np.where(passing >= LEAST_PASS - 0.1, machine, 0.0)
+    order = np.argsort(-machine, kind="stable")
+    return candidates[order], machine[order]
+
+
+def _candidates(cumulated: NDArray[np.float64], error: float, delta: float, most: int, cap: int) -> NDArray[np.int64]:
     """Regions and audit sizes worth comparing, shape ``(G, 2)``."""
     remainder = len(cumulated) - 1
     # The walk stops before the error share of the whole passes `error`: a region far beyond that is never used.
     inside = np.flatnonzero(cumulated[1:] <= 1.5 * error * np.arange(1, remainder + 1) + 1.0)
-    largest = int(inside[-1]) + 1 if len(inside) else 0
+    largest = min(int(inside[-1]) + 1 if len(inside) else 0, cap)
     pairs = []
     for region in np.unique(np.linspace(0.1 * largest, largest, REGIONS).astype(np.int64)).tolist():
         clean = region * (1.0 - delta ** (1.0 / (error * region + 1.0)))  # about the smallest clean audit
@@ -119,7 +178,7 @@ def _candidates(cumulated: NDArray[np.float64], error: float, delta: float, most
 
 
 def _approximate(
-    candidates: NDArray[np.int64], cumulated: NDArray[np.float64], error: float, delta: float, spread: float
+    candidates: NDArray[np.int64], cumulated: NDArray[np.float64], error: float, delta: float, cap: int, spread: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bound from below the expected machine labels and the probability to certify any, of all candidates, ``(G,)``.
 
@@ -127,7 +186,7 @@ def _approximate(
     """
     region, audits = candidates[:, :1].astype(np.float64), candidates[:, 1:].astype(np.float64)
     rate, level = audits / region, JOINT_LEVEL * delta
-    floors = np.maximum(1.0, np.floor((region - audits) * LADDER))
+    floors = np.maximum(1.0, np.floor((np.minimum(region, cap) - audits) * LADDER))
     limits = np.floor(error * floors) + 1.0
     # Errors audited before the limit-th un-audited one are negative binomial where the pool is large.
     allowed = np.where((1.0 - rate) ** limits <= level, np.floor(nbdtrik(level, limits, 1.0 - rate)), -1.0)
@@ -149,10 +208,10 @@ def _at_most(allowed: NDArray[np.float64], mean: NDArray[np.float64], spread: fl
 
 
 def _plan(
-    region: int, audits: int, cumulated: NDArray[np.float64], error: float, delta: float, spread: float
+    region: int, audits: int, cumulated: NDArray[np.float64], error: float, delta: float, cap: int, spread: float
 ) -> MachinePlan:
     """Design a candidate exactly and forecast it."""
-    floors = {_economical(int((region - audits) * share), error) for share in LADDER}
+    floors = {_economical(int((min(region, cap) - audits) * share), error) for share in LADDER}
     design = MachineDesign.of(error=error, delta=delta, region=region, audits=audits, floors=sorted(floors))
     machine, passing = forecast(design, cumulated, spread)
     if passing < LEAST_PASS:

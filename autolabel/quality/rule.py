@@ -40,6 +40,7 @@ None reaches one label in a hundred at the sizes that are bought; the plain rule
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
 
 NOT_EVEN_ZERO = -1
 """In a table: what `allowed_errors` calls ``None``."""
+ROUNDING = 1e-6
+"""Relative error that a probability in floating point has at most; ten million objects bring a fiftieth of it."""
+LARGEST_EXACT = 30_000
+"""Audits up to which a probability that rounding makes doubtful is computed in whole numbers."""
 
 
 def violation_bound(remainder: int, limit: int, audits: int, allowed: int) -> float:
@@ -61,6 +66,20 @@ def violation_bound(remainder: int, limit: int, audits: int, allowed: int) -> fl
     if remainder - audits < limit:
         return 0.0  # fewer un-audited objects than it takes to break the contract
     return hypergeometric.cdf(allowed, remainder, limit + allowed, audits)
+
+
+def is_safe(remainder: int, limit: int, audits: int, allowed: int, delta: float) -> bool:
+    """Whether the walk with `allowed` errors breaks the contract with probability `delta` at most.
+
+    Where rounding could decide, whole numbers do; `delta` then is the decimal number that is printed for it. Beyond
+    `LARGEST_EXACT` audits, where those take long, doubt counts against the allowance.
+    """
+    bound = violation_bound(remainder, limit, audits, allowed)
+    if abs(bound - delta) > ROUNDING * delta:
+        return bound <= delta
+    if audits > LARGEST_EXACT:
+        return False
+    return hypergeometric.exact_cdf(allowed, remainder, limit + allowed, audits) <= Fraction(repr(float(delta)))
 
 
 def allowed_errors(remainder: int, limit: int, audits: int, delta: float) -> int | None:
@@ -78,12 +97,12 @@ def allowed_errors(remainder: int, limit: int, audits: int, delta: float) -> int
         Allowed probability of a broken contract, in (0, 1).
     """
     _check(remainder, limit, audits, delta)
-    if violation_bound(remainder, limit, audits, 0) > delta:
+    if not is_safe(remainder, limit, audits, 0, delta):
         return None
     low, high = 0, audits  # low is safe
     while low < high:
         middle = (low + high + 1) // 2
-        if violation_bound(remainder, limit, audits, middle) <= delta:
+        if is_safe(remainder, limit, audits, middle, delta):
             low = middle
         else:
             high = middle - 1
@@ -97,11 +116,11 @@ def audits_needed(remainder: int, limit: int, allowed: int, delta: float) -> int
     """
     _check(remainder, limit, 0, delta)
     low, high = allowed, remainder
-    if high < low or violation_bound(remainder, limit, high, allowed) > delta:
+    if high < low or not is_safe(remainder, limit, high, allowed, delta):
         return None
     while low < high:
         middle = (low + high) // 2
-        if violation_bound(remainder, limit, middle, allowed) <= delta:
+        if is_safe(remainder, limit, middle, allowed, delta):
             high = middle
         else:
             low = middle + 1
@@ -143,7 +162,7 @@ def allowed_errors_table(remainder: int, limit: int, most_audits: int, delta: fl
 
 
 def _safe(remainder: int, limit: int, audits: int, allowed: int, delta: float) -> bool:
-    return allowed <= audits and violation_bound(remainder, limit, audits, allowed) <= delta
+    return allowed <= audits and is_safe(remainder, limit, audits, allowed, delta)
 
 
 def wrong_labels_that_break(error: float, labels: int) -> int:

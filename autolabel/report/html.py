@@ -63,6 +63,7 @@ def render(data: ReportData) -> str:
             failure_kinds=failure_kinds(data.failures),
             failures=data.failures[:LISTED_FAILURES],
             settings=list(flattened(data.settings)),
+            promised=words.WHOSE[certificate["contract"]] if certificate is not None else "",
         )
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from autolabel.quality.certificate import Contract
+from autolabel.quality.contract import Contract
 from autolabel.report import svg
 from autolabel.report.data import Purpose
 from autolabel.report.words import clip, count, money, percent, visible
@@ -225,10 +225,10 @@ def _allowed_share(certificate: Mapping[str, Any], coverage: NDArray[np.float64]
 
 
 def _stop(certificate: Mapping[str, Any]) -> float:
-    if not certificate["granted"] or not certificate["remainder"]:
+    """Share of the remainder before the stop; 0 without machine labels, and where every class has a stop of its own."""
+    if not certificate["granted"] or not certificate["remainder"] or len(certificate["walks"]) != 1:
         return 0.0
-    stop = int(certificate.get("stop_rank", certificate["machine_labeled"]))
-    return min(stop / int(certificate["remainder"]), 1.0)
+    return min(int(certificate["stop_rank"]) / int(certificate["remainder"]), 1.0)
 
 
 def _thinned(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,7 +63,9 @@ def against_truth(data: ReportData) -> Verdict | None:
     if data.certificate is None or not data.certificate["granted"]:
         return Verdict(Tone.NEUTRAL, "Against the truth", sentence)
     most = int(data.certificate["wrong_at_most"])
+    promise = (
+        f"The promise of at most {most:,}{' in all classes together' if len(data.certificate['walks']) > 1 else ''}"
+    )
     if truth.machine_wrong <= most:
-        held = f" The promise of at most {most:,} is kept."
-        return Verdict(Tone.GOOD, "Against the truth", sentence + held)
-    return Verdict(Tone.BAD, "Against the truth", f"{sentence} The promise of at most {most:,} is broken.")
+        return Verdict(Tone.GOOD, "Against the truth", f"{sentence} {promise} is kept.")
+    return Verdict(Tone.BAD, "Against the truth", f"{sentence} {promise} is broken.")

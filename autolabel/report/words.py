@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 
+from autolabel.quality.contract import Contract
+
+WHOSE: dict[str, str] = {
+    Contract.DATASET: "all delivered labels",
+    Contract.MACHINE: "the machine's labels",
+    Contract.PER_CLASS: "the machine's labels of every predicted class",
+}
+"""What a contract's share of wrong labels is a share of."""
+
 _JOINERS = "\u200c\u200d"  # Persian words and composed emoji need them; alone they reorder and hide nothing
 _BREAKS = {"\n": "⏎", "\t": "⇥"}
 

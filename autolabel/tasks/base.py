@@ -73,6 +73,17 @@ class Task(Protocol):
         """
         ...
 
+    def consolidate_audit(
+        self, answers: Sequence[tuple[int, str, Label]], *, objects: Sequence[int], settled: Mapping[int, Label]
+    ) -> dict[int, Consolidated]:
+        """Turn answers into reference labels: each of `objects` by its own answers and what is known of its workers.
+
+        What is known of them are their answers to `settled` objects, whose labels are given and were settled before
+        the audit. No reference label may depend on the answers to another object of the audit, else whether a
+        prediction is wrong would depend on who is audited, and the certificate's proof would not hold.
+        """
+        ...
+
     def loss(self, predicted: Sequence[Label], reference: Sequence[Label]) -> NDArray[np.float64]:
         """Loss of each pair in [0, 1], shape ``(n,)``; 0 or 1 for classes."""
         ...

@@ -8,6 +8,7 @@ import numpy as np
 
 from autolabel.api.kinds import TaskKind
 from autolabel.consolidation.classes import consolidate_classes
+from autolabel.consolidation.one_by_one import Answered, consolidate_one_by_one
 from autolabel.errors import AnswerError, InvalidRequestError, ObjectError
 from autolabel.tasks.base import Consolidated
 
@@ -192,6 +193,31 @@ class Classification:
             for number in objects
         }
 
+    def consolidate_audit(
+        self, answers: Sequence[tuple[int, str, int]], *, objects: Sequence[int], settled: Mapping[int, int]
+    ) -> dict[int, Consolidated]:
+        """Give each of `objects` one class by itself, as `consolidate_one_by_one` describes.
+
+        Raises
+        ------
+        ValueError
+            One of `objects` has no answer.
+        """
+        wanted = set(objects)
+        audit = _answered([answer for answer in answers if answer[0] in wanted])
+        before = _answered([answer for answer in answers if answer[0] in settled])
+        truth = np.array([settled[number] for number in before.objects.tolist()], np.int64)
+        result = consolidate_one_by_one(audit, before, truth, classes=len(self.categories))
+        found = {
+            number: Consolidated(label, confidence)
+            for number, label, confidence in zip(
+                result.objects.tolist(), result.labels.tolist(), result.confidence.tolist(), strict=True
+            )
+        }
+        if missing := wanted - found.keys():
+            raise ValueError(f"object {min(missing)} has no answer to consolidate; objects without one: {len(missing)}")
+        return found
+
     def loss(self, predicted: Sequence[int], reference: Sequence[int]) -> NDArray[np.float64]:
         """1 where the classes differ, else 0; shape ``(n,)``."""
         if len(predicted) != len(reference):
@@ -232,6 +258,11 @@ class Classification:
         few = ", ".join(repr(name) for name in self.categories[:5])
         more = len(self.categories) - 5
         return f"{few} and {more} more" if more > 0 else few
+
+
+def _answered(answers: Sequence[tuple[int, str, int]]) -> Answered:
+    numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
+    return Answered(np.array(numbers, np.int64), np.array(workers, str), np.array(labels, np.int64))
 
 
 def _shown(value: object) -> str:

@@ -87,6 +87,13 @@ class Custom:
         msg = "a custom task is consolidated by its Lambda function"
         raise TypeError(msg)
 
+    def consolidate_audit(
+        self, answers: Sequence[tuple[int, str, Any]], *, objects: Sequence[int], settled: Mapping[int, Any]
+    ) -> dict[int, Consolidated]:
+        """Refuse, as `consolidate` does."""
+        del settled
+        return self.consolidate(answers, objects=objects)
+
     def loss(self, predicted: Sequence[Any], reference: Sequence[Any]) -> NDArray[np.float64]:
         """1 where the values differ, else 0; shape ``(n,)``."""
         return np.asarray(

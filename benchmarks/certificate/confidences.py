@@ -28,10 +28,12 @@ class Predictions:
     wrong: np.ndarray
     loss: np.ndarray
     """Squared error of numeric predictions, 0 or 1 otherwise."""
+    predicted: np.ndarray
+    """Number of the predicted class."""
 
     def take(self, rows):
         """Return these rows only."""
-        return Predictions(self.confidence[rows], self.wrong[rows], self.loss[rows])
+        return Predictions(self.confidence[rows], self.wrong[rows], self.loss[rows], self.predicted[rows])
 
 
 def load(folder: Path, name: str) -> Predictions:
@@ -44,7 +46,8 @@ def load(folder: Path, name: str) -> Predictions:
         loss = np.asarray([np.clip((float(row["Y"]) - float(row[predicted])) ** 2, 0, 1) for row in rows])
     except ValueError:
         loss = wrong.astype(float)
-    return Predictions(np.asarray([float(row["confidence"]) for row in rows]), wrong, loss)
+    classes = np.unique([row[predicted] for row in rows], return_inverse=True)[1]
+    return Predictions(np.asarray([float(row["confidence"]) for row in rows]), wrong, loss, classes)
 
 
 def error_probability(confidence, sample_confidence, sample_wrong):

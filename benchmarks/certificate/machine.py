@@ -19,8 +19,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autolabel.quality.audit import draw_audit
-from autolabel.quality.machine import MachineDesign, certify
-from autolabel.quality.region import LEAST_PASS, forecast, plan_machine
+from autolabel.quality.machine import MachineDesign
+from autolabel.quality.planner import LEAST_PASS
+from autolabel.quality.region import forecast, plan_machine
 from benchmarks.certificate import baselines
 from benchmarks.certificate.confidences import error_probability, head, load, row, save
 
@@ -51,7 +52,7 @@ def ours(rest, probability, error, most_audits, rng, *, one_floor=False):
         return result(rest.wrong[:0])
     design = only_floor(plan.design, probability) if one_floor else plan.design
     ranks = draw_audit(design.region, design.audits, rng)
-    found = certify(design, ranks, rest.wrong[ranks])
+    found = design.certify(ranks, rest.wrong[ranks])
     return result(rest.wrong[np.setdiff1d(np.arange(found.stop_rank), ranks)])
 
 

@@ -18,8 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autolabel.quality.audit import draw_audit, order_by_confidence, walk
-from autolabel.quality.certificate import Quality
-from autolabel.quality.planner import Budget, Calibration, Prices, forecast_look
+from autolabel.quality.contract import Quality
+from autolabel.quality.design import Frozen, Room
+from autolabel.quality.look import plan_look
+from autolabel.quality.planner import Budget, Calibration, Prices, Situation
 from autolabel.quality.rule import allowed_errors, wrong_labels_that_break
 from benchmarks.certificate.baselines import pac_labels
 from benchmarks.certificate.confidences import error_probability, head, load, row, save
@@ -51,11 +53,12 @@ def planned(data, rng):
     rest = np.setdiff1d(np.arange(size), sample)
     order = order_by_confidence(rest, 1 - data.confidence[rest])
     error = error_probability(data.confidence[order], data.confidence[sample], data.wrong[sample])
-    forecast = forecast_look(
-        error, quality=QUALITY, labeled=SAMPLE, prices=Prices(1.0, 0.0), budget=Budget(), calibration=Calibration()
-    )
-    ranks = draw_audit(len(order), forecast.design.audits, rng)
-    return (*outcome(data.wrong[order], ranks, forecast.design.allowed, size), forecast.design.audits)
+    frozen = Frozen(order, np.zeros(len(order), np.int64), error)
+    design = plan_look(frozen, QUALITY, Situation(SAMPLE, Prices(1.0, 0.0), calibration=Calibration())).design
+    wrong, ranks = data.wrong[order], design.draw(frozen, rng)
+    room = Room(SAMPLE + design.audits, Budget())
+    machine = design.walk(frozen, ranks, wrong[ranks].astype(float), room).machine_ranks
+    return len(machine) / size, int(wrong[machine].sum()) / size, design.audits
 
 
 def outcome(wrong, ranks, allowed, size):

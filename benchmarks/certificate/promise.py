@@ -15,10 +15,13 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 
-from autolabel.quality import betting, hypergeometric, machine
+from autolabel.quality import betting, hypergeometric
 from autolabel.quality.audit import draw_audit, walk
 from autolabel.quality.betting import BoundedDesign
+from autolabel.quality.design import Frozen, Room
 from autolabel.quality.machine import MachineDesign
+from autolabel.quality.per_class import PerClassDesign, class_level
+from autolabel.quality.planner import Budget
 from autolabel.quality.rule import allowed_errors, wrong_labels_that_break
 from benchmarks.certificate.confidences import save
 
@@ -64,7 +67,7 @@ def machine_rate(design, wrong, runs, rng):
     broken = 0
     for _ in range(runs):
         ranks = draw_audit(design.region, design.audits, rng)
-        found = machine.certify(design, ranks, wrong[ranks])
+        found = design.certify(ranks, wrong[ranks])
         bad = int(wrong[: found.stop_rank].sum()) - int(wrong[ranks[ranks < found.stop_rank]].sum())
         broken += bad > found.wrong_at_most
     return broken / runs
@@ -115,8 +118,19 @@ def main() -> int:
     return 0
 
 
+def per_class_rate(design, frozen, wrong, runs, rng):
+    broken = 0
+    for _ in range(runs):
+        ranks = design.draw(frozen, rng)
+        outcome = design.walk(frozen, ranks, wrong[ranks].astype(float), Room(0, Budget()))
+        machine = outcome.machine_ranks
+        bad = np.bincount(frozen.predicted[machine], wrong[machine], len(outcome.walks))
+        broken += any(bad > [walk.wrong_at_most for walk in outcome.walks])
+    return broken / runs
+
+
 def others(runs, rng) -> None:
-    """Machine and bounded contract: only a bound is known, so the worst layout is shown."""
+    """Machine, per-class and bounded contract: only a bound is known, so the worst layout is shown."""
     print("| contract | design | bound | worst layout | broken |\n|---|---|---|---|---|")
     ladder = [int(400 * 0.88**step) for step in range(10)]
     for text, design in (
@@ -129,6 +143,19 @@ def others(runs, rng) -> None:
         front = max(rates, key=rates.get)
         print(f"| machine | {text} | {design.violation_bound():.2%} | right before rank {front} | {rates[front]:.2%} |",
               flush=True)  # fmt: skip
+    classes, level = 4, class_level(0.05, 4)
+    one = MachineDesign.of(error=0.05, delta=level, region=600, audits=226, floors=[300])
+    design = PerClassDesign(0.05, 0.05, tuple((number, one) for number in range(classes)))
+    ranks = np.arange(600 * classes)
+    frozen = Frozen(ranks, ranks % classes, np.zeros(len(ranks)))
+    bound = 1 - (1 - one.violation_bound()) ** classes
+    rates = {
+        front: per_class_rate(design, frozen, ranks // classes >= front, runs // 4, rng)
+        for front in range(150, 600, 50)
+    }
+    front = max(rates, key=rates.get)
+    print(f"| per-class | 4 classes, one floor each | {bound:.2%} | right before rank {front} of each class | "
+          f"{rates[front]:.2%} |", flush=True)  # fmt: skip
     design = BoundedDesign(0.1, 0.05, 600, 600, 150, (0.5, 0.7, 1.0))
     kinds = {
         f"1 of {every} loses all": rng.permutation((np.arange(600) % every == 0).astype(float)) for every in (3, 5, 8)

@@ -19,7 +19,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autolabel import LabelingJob, LabelingJobRequest, Settings, TaskKind
+from autolabel import Contract, LabelingJob, LabelingJobRequest, Settings, TaskKind
 from autolabel.api.example import example_document
 from autolabel.cli.quickstart import compare_with_truth
 
@@ -27,6 +27,7 @@ from autolabel.cli.quickstart import compare_with_truth
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--contract", type=Contract, choices=list(Contract), default=Contract.DATASET)
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--seed", type=int, default=0)
@@ -51,7 +52,7 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
     """Run one job on one part of the data and compare it with the truth."""
     shared = work / "embeddings" / f"{options.folder.name}-{part}-{'warm' if model else 'cold'}"
     folder = part_of(options.folder, work, part)
-    name = f"{options.folder.name}-{part}-{'warm' if model else 'cold'}-{options.seed}"
+    name = f"{options.folder.name}-{part}-{'warm' if model else 'cold'}-{options.contract}-{options.seed}"
     kind = TaskKind.TEXT_CLASSIFICATION if is_text(folder) else TaskKind.IMAGE_CLASSIFICATION
     document = example_document(
         kind,
@@ -64,6 +65,7 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
         batch=5000,
     )
     settings = Settings(
+        contract=options.contract,
         error=options.error,
         confidence=options.confidence,
         seed=options.seed,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autolabel.quality import betting, machine
+from autolabel.quality import betting
 from autolabel.quality.audit import order_by_confidence, walk
 from autolabel.quality.betting import BoundedDesign
 from autolabel.quality.machine import MachineDesign
@@ -63,15 +63,15 @@ def audited_orders(draw):
 def test_a_machine_design_keeps_delta_and_one_error_more_never_labels_more(case, data):
     design, ranks, wrong = case
     assert design.violation_bound() <= design.delta
-    outcome = machine.certify(design, ranks, wrong)
-    assert outcome.granted == (outcome.machine_labeled > 0) == (not outcome.reason)
+    outcome = design.certify(ranks, wrong)
+    assert (outcome.machine_labeled > 0) == (not outcome.reason)
     assert outcome.wrong_at_most <= design.error * outcome.machine_labeled + 1e-9
     assume(len(wrong))
     worse = wrong.copy()
     worse[data.draw(st.integers(0, len(wrong) - 1))] = True
-    after = machine.certify(design, ranks, worse)
-    assert after.floor <= outcome.floor
-    if after.floor == outcome.floor:
+    after = design.certify(ranks, worse)
+    assert after.promised <= outcome.promised
+    if after.promised == outcome.promised:
         assert after.machine_labeled <= outcome.machine_labeled
 
 

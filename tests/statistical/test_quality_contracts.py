@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.quality import betting, machine, per_class
+from autolabel.quality import betting, machine
 from autolabel.quality.audit import draw_audit
 from autolabel.quality.betting import BoundedDesign
 from autolabel.quality.machine import MachineDesign
-from autolabel.quality.per_class import PerClassDesign, class_level
 
 RUNS = 20_000
 QUICK = 400
@@ -40,7 +39,7 @@ def too_often(broken, runs, delta):
 def breaks(design, wrong, rng):
     """Whether more machine labels are wrong than the certificate says; it never says more than the contract."""
     ranks = draw_audit(design.region, design.audits, rng)
-    outcome = machine.certify(design, ranks, wrong[ranks])
+    outcome = design.certify(ranks, wrong[ranks])
     assert outcome.wrong_at_most <= design.error * outcome.machine_labeled + 1e-9
     bad = int(wrong[: outcome.stop_rank].sum()) - int(wrong[ranks[ranks < outcome.stop_rank]].sum())
     return bad > outcome.wrong_at_most
@@ -85,25 +84,6 @@ def test_one_error_more_at_every_floor_would_break_the_machine_contract():
     greedy = MachineDesign(design.error, design.delta, design.region, design.audits, floors)
     wrong = layout("late", design.region, 0, rng)
     assert too_often(sum(breaks(greedy, wrong, rng) for _ in range(QUICK)), QUICK, design.delta)
-
-
-@pytest.mark.parametrize("runs", [QUICK, pytest.param(RUNS, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_the_per_class_contract_holds_in_all_classes_at_once(runs):
-    rng, classes, delta = np.random.default_rng(10), 4, 0.1
-    one = MachineDesign.of(error=0.1, delta=class_level(delta, classes), region=200, audits=90, floors=[100, 60])
-    design = PerClassDesign(0.1, delta, tuple((number, one) for number in range(classes)), (), 0.0)
-    wrong = {number: layout("late", 200, 0, rng) for number in range(classes)}
-    broken = 0
-    for _ in range(runs):
-        audits = design.draw(rng)
-        outcome = per_class.certify(design, audits, {number: wrong[number][ranks] for number, ranks in audits.items()})
-        for number, found in outcome.classes:
-            free = np.setdiff1d(np.arange(found.stop_rank), audits[number])
-            if wrong[number][free].sum() > 0.1 * found.machine_labeled + 1e-9:
-                broken += 1
-                break
-    assert broken
-    assert not too_often(broken, runs, delta)
 
 
 def bounded_losses(name, size, rng):

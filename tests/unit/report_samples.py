@@ -49,6 +49,23 @@ def thumbnail(seed: int) -> bytes:
     return buffer.getvalue()
 
 
+def walk(**changes: object) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "predicted": None,
+        "objects": 1497,
+        "region": 1497,
+        "audited": 120,
+        "audit_errors": 4,
+        "promised": 1797,
+        "allowed": 2,
+        "stop_rank": 1400,
+        "machine_labeled": 1288,
+        "wrong_at_most": 89,
+        "reason": "",
+    }
+    return facts | changes
+
+
 def certificate(**changes: object) -> dict[str, object]:
     facts: dict[str, object] = {
         "contract": "dataset",
@@ -67,6 +84,7 @@ def certificate(**changes: object) -> dict[str, object]:
         "wrong_at_most": 89,
         "seed": 0,
         "model_sha256": "9f2b" * 16,
+        "walks": [walk()],
         "sentence": (
             "With 95 % confidence at most 89 of 1,797 labels are wrong; 1,288 were made by the machine; "
             "120 objects were audited, 4 errors were found and corrected."
@@ -83,6 +101,7 @@ def refused() -> dict[str, object]:
         allowed_audit_errors=None,
         machine_labeled=0,
         human_labeled=1797,
+        walks=[walk(audited=40, allowed=None, stop_rank=0, machine_labeled=0, reason="too few audits")],
         sentence=(
             "No machine label is certified: 40 audits cannot certify 5 %: at least 59 clean ones are needed. "
             "1,797 of 1,797 labels were made by people."
@@ -239,6 +258,21 @@ def refused_job() -> ReportData:
     )
 
 
+def per_class_job() -> ReportData:
+    walks = [
+        walk(predicted=0, objects=900, region=800, audited=70, allowed=1, machine_labeled=700, wrong_at_most=35),
+        walk(predicted=1, objects=560, region=500, audited=50, allowed=0, machine_labeled=0, wrong_at_most=0,
+             reason="the audit found 3 errors, which leaves 12 machine labels at best"),
+        walk(predicted=2, objects=37, region=0, audited=0, allowed=None, machine_labeled=0, wrong_at_most=0,
+             reason="too few objects, or too unsure ones, to be worth an audit"),
+    ]  # fmt: skip
+    return replace(
+        finished_job(),
+        name="per-class",
+        certificate=certificate(contract="per-class", walks=walks, machine_labeled=700, wrong_at_most=35),
+    )
+
+
 def many_classes_job(classes: int = 150) -> ReportData:
     categories = tuple(f"intent_{i:03d}_of_a_bank" for i in range(classes))
     return replace(
@@ -261,7 +295,11 @@ def hostile_job() -> ReportData:
         label_attribute=HOSTILE[3],
         categories=HOSTILE,
         confusion=confusion(len(HOSTILE)) + 30 * np.eye(len(HOSTILE), k=1, dtype=int),
-        certificate=certificate(sentence=" ".join(HOSTILE), reason=HOSTILE[1]),
+        certificate=certificate(
+            sentence=" ".join(HOSTILE),
+            reason=HOSTILE[1],
+            walks=[walk(predicted=number, reason=text) for number, text in enumerate(HOSTILE)],
+        ),
         cost=replace(base.cost, rows=tuple(CostRow(text, 1, text, 16.208, 16.208) for text in HOSTILE)),
         boundary=tuple(
             replace(item, text=HOSTILE[i % len(HOSTILE)]) for i, item in enumerate(boundary(False, HOSTILE))
@@ -303,6 +341,7 @@ SAMPLES = {
     "empty": empty_job,
     "failed": failed_job,
     "refused": refused_job,
+    "per class": per_class_job,
     "many classes": many_classes_job,
     "hostile": hostile_job,
     "huge": huge_job,

@@ -8,7 +8,7 @@ import pytest
 from autolabel.api.kinds import TaskKind
 from autolabel.errors import CheckpointError, ObjectError, SettingsError
 from autolabel.inference.catalogue import encoder_for, is_fused, model_entry
-from autolabel.inference.encoder import Modality, PoolFitted, fingerprint_of
+from autolabel.inference.encoder import Modality, PoolFitted, View, fingerprint_of
 from autolabel.inference.fused import FusedEncoder
 from autolabel.inference.tfidf import TfidfEncoder
 from autolabel.learning.learner import ClassificationLearner
@@ -26,7 +26,7 @@ class Lengths:
     fingerprint = fingerprint_of("", {"kind": "lengths"})
 
     def __init__(self, *, rectified=False):
-        self.rectified = rectified
+        self.views = (View(2, rectified=rectified),)
 
     def prepare(self, raw):
         return len(raw)
@@ -54,14 +54,15 @@ def test_the_parts_stand_side_by_side_and_the_later_ones_weigh_less():
     assert found.dtype == np.float32
     assert found.shape == (4, encoder.dim)
     np.testing.assert_allclose(np.linalg.norm(found[:, :2], axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(found[:, 2:], axis=1), np.sqrt(0.5), atol=1e-3)
-    np.testing.assert_allclose(found[:, 2:] * np.sqrt(2), vectors(encoder._parts[1], TEXTS), atol=1e-5)
+    np.testing.assert_allclose(found[:, 2:], vectors(encoder._parts[1], TEXTS), atol=1e-5)
+    assert [view.weight for view in encoder.views] == pytest.approx([1, np.sqrt(0.5)])
+    assert sum(view.width for view in encoder.views) == encoder.dim
 
 
 def test_activations_behind_a_rectifier_are_rooted():
     encoder = FusedEncoder([Lengths(rectified=True), Lengths()])
     found = vectors(encoder, ["four"])
-    np.testing.assert_allclose(found, [[1, 0, 0.5, -0.5]], atol=1e-6)
+    np.testing.assert_allclose(found, [[1, 0, np.sqrt(0.5), -np.sqrt(0.5)]], atol=1e-6)
 
 
 def test_what_was_learned_comes_back_and_changes_the_fingerprint():
@@ -101,7 +102,7 @@ def test_another_process_goes_on_where_a_part_is_silent(tmp_path):
     prepared = learner().prepare(Texts(), np.arange(200), tmp_path, lambda _done, _all: None)
     again = learner()
     again.resume(tmp_path, prepared.facts, prepared.arrays)
-    assert again.features(np.arange(200)).shape == (200, 2)
+    assert again.features(np.arange(200)).shape == (200, 1)
 
 
 def test_a_bad_object_fails_whichever_part_refuses_it():
@@ -124,7 +125,7 @@ def test_only_encoders_of_one_modality_go_together():
 def test_a_name_with_a_plus_leads_to_both_unless_it_is_a_path(tmp_path):
     encoder = encoder_for("pixels+efficientnet-lite0", size=64, device="cpu")
     assert encoder.name == "pixels+efficientnet-lite0@64"
-    assert encoder.dim == model_entry(encoder.name).dim == 176 + 1280
+    assert encoder.dim == model_entry(encoder.name).dim == 176 + 1280 + 768
     assert model_entry(encoder.name).task is TaskKind.IMAGE_CLASSIFICATION
     assert encoder_for(encoder.name, device="cpu").fingerprint == encoder.fingerprint
     folder = tmp_path / "a+b"

@@ -3,17 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.learning.classifier import FOLDS, PENALTIES, Memory, Surroundings, blended, fit_classifier, fold_of
+from autolabel.inference.encoder import View
+from autolabel.learning.classifier import fit_classifier
 from autolabel.learning.confidence import fit_error_model, signals_of
-from autolabel.learning.features import fit_features
+from autolabel.learning.crossfit import FOLDS, Memory, Surroundings, fold_of
+from autolabel.learning.features import WIDEST, WIDEST_SIDE, fit_features
 from autolabel.learning.graph import build_graph
+from autolabel.learning.search import PENALTIES, blended
 
 
 def data(rng, count=400, classes=3, dim=8, spread=1.6):
     centres = rng.normal(size=(classes, dim))
     labels = rng.integers(classes, size=count)
     raw = (centres[labels] * 1.5 + rng.normal(size=(count, dim)) * spread).astype(np.float32)
-    return fit_features(raw).apply(raw), np.arange(count), labels
+    return fit_features(raw, (View(dim),)).apply(raw), np.arange(count), labels
 
 
 def predict(classifier, features):
@@ -70,11 +73,12 @@ def test_a_memory_that_fits_is_used_and_one_that_contradicts_is_not():
     good = Memory(features[300:], labels[300:])
     cold = fit_classifier(features[few], objects[few], labels[few], classes=3)
     warm = fit_classifier(features[few], objects[few], labels[few], classes=3, memory=good)
-    assert warm.heads.with_memory
+    assert warm.heads.strengths.with_memory
     right = [(predict(each, features[held]).predicted == labels[held]).mean() for each in (cold, warm)]
     assert right[1] > right[0]
     wrong = Memory(features[300:], (labels[300:] + 1) % 3)
-    assert not fit_classifier(features[:200], objects[:200], labels[:200], classes=3, memory=wrong).heads.with_memory
+    found = fit_classifier(features[:200], objects[:200], labels[:200], classes=3, memory=wrong)
+    assert not found.heads.strengths.with_memory
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -132,8 +136,8 @@ def test_the_penalty_grows_with_the_noise():
     rng = np.random.default_rng(8)
     features, objects, labels = data(rng, count=300, dim=30, spread=0.5)
     noise = rng.integers(3, size=300)
-    clean = fit_classifier(features, objects, labels, classes=3).heads.penalty
-    noisy = fit_classifier(features, objects, noise, classes=3).heads.penalty
+    clean = fit_classifier(features, objects, labels, classes=3).heads.strengths.penalty
+    noisy = fit_classifier(features, objects, noise, classes=3).heads.strengths.penalty
     assert clean < noisy == PENALTIES[-1]
 
 
@@ -170,17 +174,55 @@ def test_signals_tell_a_sure_prediction_from_an_unsure_one():
 def test_wide_embeddings_are_reduced_the_same_way_every_time():
     rng = np.random.default_rng(5)
     raw = rng.normal(size=(700, 700)).astype(np.float32)
-    one, two = fit_features(raw), fit_features(raw.copy())
-    assert one.dim == 384
+    one, two = fit_features(raw, (View(700),)), fit_features(raw.copy(), (View(700),))
+    assert one.dim == WIDEST
     assert (one.projection == two.projection).all()
     assert np.sqrt((one.apply(raw) ** 2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_view_has_its_weight_and_no_scale_of_its_own():
+    rng = np.random.default_rng(11)
+    own = rng.normal(size=(900, 20)).astype(np.float32) * 7
+    side = (rng.normal(size=(900, 200)) * np.geomspace(0.01, 100, 200)).astype(np.float32)
+    views = (View(20), View(200, weight=0.4, uneven=True))
+    mapped = fit_features(np.concatenate([own, side], axis=1), views)
+    assert mapped.widths.tolist() == [[20, 20], [200, WIDEST_SIDE]]
+    features = mapped.apply(np.concatenate([own, side], axis=1))
+    norms = [np.sqrt((part**2).sum(axis=1).mean()) for part in np.split(features, [20], axis=1)]
+    assert norms == pytest.approx([1.0, 0.4], rel=1e-3)
+    # Every value of the uneven view counts alike: stretching one of them changes no feature's length.
+    stretched = side * np.where(np.arange(200) == 3, 1e3, 1).astype(np.float32)
+    again = fit_features(np.concatenate([own, stretched], axis=1), views)
+    other = again.apply(np.concatenate([own, stretched], axis=1))
+    assert np.abs(np.linalg.norm(features, axis=1) - np.linalg.norm(other, axis=1)).max() < 0.02
+
+
+def test_directions_that_are_rounding_are_left_out():
+    rng = np.random.default_rng(12)
+    flat = (rng.normal(size=(300, 3)) @ rng.normal(size=(3, 50))).astype(np.float32)
+    assert fit_features(flat, (View(50),)).dim == 3
+    assert fit_features(np.ones((5, 4), np.float32), (View(4),)).apply(np.ones((2, 4), np.float32)).shape == (2, 1)
+
+
+def test_a_view_that_tells_the_classes_is_listened_to_and_one_of_noise_is_not():
+    rng = np.random.default_rng(13)
+    labels = rng.integers(3, size=500)
+    telling = (np.eye(3)[labels] + 0.4 * rng.normal(size=(500, 3))) * 0.05
+    parts = [rng.normal(size=(500, 12)), telling, rng.normal(size=(500, 30))]
+    features = np.concatenate(parts, axis=1).astype(np.float32)
+    found = fit_classifier(features[:300], np.arange(300), labels[:300], classes=3, widths=(12, 3, 30))
+    _, told, noise = found.heads.strengths.views
+    assert told >= 1 > noise
+    deaf = fit_classifier(features[:300], np.arange(300), labels[:300], classes=3)
+    right = [(predict(each, features[300:]).predicted == labels[300:]).mean() for each in (found, deaf)]
+    assert right[0] > right[1]
 
 
 def test_a_folded_head_says_of_embeddings_what_the_head_says_of_their_features():
     rng = np.random.default_rng(10)
     for dim in (30, 700):
         raw = rng.normal(size=(800, dim)).astype(np.float32) + 1
-        mapped = fit_features(raw)
+        mapped = fit_features(raw, (View(dim - 10), View(10, weight=0.5, uneven=True)))
         objects, labels = np.arange(800), (raw[:, 0] > 1).astype(np.int64)
         head = fit_classifier(mapped.apply(raw), objects, labels, classes=2).heads.full
         direct = head.probabilities(mapped.apply(raw))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autolabel.quality.audit import draw_audit, walk
-from autolabel.quality.machine import MachineDesign, certify, clean_audits_needed
+from autolabel.quality.machine import MachineDesign, clean_audits_needed
 from autolabel.quality.rule import allowed_errors, violation_bound, wrong_labels_that_break
 
 
@@ -17,11 +17,11 @@ def design_of(region, audits, floors, *, error=0.05, delta=0.05):
 
 def broken(design, wrong, ranks):
     """Whether more than the promised share of the machine labels is wrong."""
-    outcome = certify(design, ranks, wrong[ranks])
+    outcome = design.certify(ranks, wrong[ranks])
     machine = np.setdiff1d(np.arange(outcome.stop_rank), ranks)
     assert len(machine) == outcome.machine_labeled
     bad = int(wrong[machine].sum())
-    assert bad <= outcome.wrong_at_most or bad >= wrong_labels_that_break(design.error, outcome.floor)
+    assert bad <= outcome.wrong_at_most or bad >= wrong_labels_that_break(design.error, outcome.promised)
     return bad > design.error * len(machine) + 1e-12
 
 
@@ -69,6 +69,30 @@ def test_by_enumeration_no_pattern_breaks_the_contract_more_often_than_delta(aud
     assert 0 < worst / len(draws) <= design.violation_bound() + 1e-12 <= delta + 1e-9
 
 
+def is_bad(design, wrong, ranks, seen, most):
+    """Whether the machine labels of this audit break the contract."""
+    found = design.certify(ranks, seen, most)
+    machine = np.setdiff1d(np.arange(found.stop_rank), ranks)[: found.machine_labeled]
+    return int(wrong[machine].sum()) > design.error * len(machine) + 1e-12
+
+
+@pytest.mark.parametrize(("floors", "error"), [([4, 2], 0.3), ([4, 3, 1], 0.25)])
+def test_by_enumeration_neither_room_nor_silence_that_know_the_audit_break_the_contract(floors, error):
+    """After the audit an adversary chooses how many labels may be made, and who of the audited stays silent."""
+    design = design_of(8, 4, floors, error=error, delta=0.4)
+    assert design.can_certify
+    draws = [np.asarray(drawn) for drawn in combinations(range(8), 4)]
+    silences = [np.asarray(silent) for silent in product([False, True], repeat=4)]
+    worst = 0
+    for pattern in list(product([False, True], repeat=8))[::23]:
+        wrong = np.asarray(pattern)
+        worst = max(worst, sum(
+            any(is_bad(design, wrong, ranks, wrong[ranks] | silent, most) for silent in silences for most in (1, 3, 9))
+            for ranks in draws
+        ))  # fmt: skip
+    assert 0 < worst / len(draws) <= 0.4
+
+
 def test_by_enumeration_of_twelve_objects_no_run_of_errors_breaks_the_contract():
     design = design_of(12, 5, [7, 5, 3], error=0.3, delta=0.3)
     draws = [np.asarray(drawn) for drawn in combinations(range(12), 5)]
@@ -80,38 +104,43 @@ def test_by_enumeration_of_twelve_objects_no_run_of_errors_breaks_the_contract()
 def test_the_largest_certified_floor_is_taken_and_labels_what_its_walk_leaves():
     design = design_of(400, 200, [200, 120])
     ranks = draw_audit(400, 200, np.random.default_rng(1))
-    clean = certify(design, ranks, np.zeros(200, dtype=bool))
-    assert (clean.floor, clean.machine_labeled, clean.wrong_at_most) == (200, 200, 10)
+    clean = design.certify(ranks, np.zeros(200, dtype=bool))
+    assert (clean.promised, clean.machine_labeled, clean.wrong_at_most) == (200, 200, 10)
     late = np.zeros(200, dtype=bool)
     late[-40:] = True
-    lower = certify(design, ranks, late)
-    assert lower.floor == 120
+    lower = design.certify(ranks, late)
+    assert lower.promised == 120
     assert lower.machine_labeled == walk(400, ranks, late, design.floors[1].allowed).machine_labeled
     assert lower.wrong_at_most == 6
-    everything = certify(design, ranks, np.ones(200, dtype=bool))
-    assert not everything.granted
+    everything = design.certify(ranks, np.ones(200, dtype=bool))
+    assert everything.reason
     assert everything.machine_labeled == 0
 
 
-def test_sentences_and_refusals_say_the_numbers():
+def test_refusals_say_the_numbers():
     design = design_of(400, 200, [200, 120])
     ranks = draw_audit(400, 200, np.random.default_rng(1))
-    wrong = np.zeros(200, dtype=bool)
-    wrong[50] = True
-    assert certify(design, ranks, wrong).sentence == (
-        "With 95 % confidence at most 10 of 200 machine labels are wrong; 200 of the 400 most confident objects were "
-        "audited, 1 error was found and corrected."
-    )
-    refused = certify(design, ranks, np.ones(200, dtype=bool))
+    refused = design.certify(ranks, np.ones(200, dtype=bool))
     assert refused.reason == (
         "the audit found 200 errors, which leaves 4 machine labels at best; at least 120 were declared worth certifying"
     )
     few = design_of(10_000, 180, [9_820], error=0.01)
-    assert certify(few, np.arange(180), np.zeros(180, dtype=bool)).reason == (
+    assert few.certify(np.arange(180), np.zeros(180, dtype=bool)).reason == (
         "180 audits of 10,000 objects cannot certify 1 %: at least 300 clean ones are needed"
     )
     tiny = design_of(3, 1, [2], error=0.05)
-    assert certify(tiny, np.asarray([0]), np.asarray([False])).reason == "no audit of 3 objects can certify 5 %"
+    assert tiny.certify(np.asarray([0]), np.asarray([False])).reason == "no audit of 3 objects can certify 5 %"
+
+
+def test_where_fewer_labels_may_be_made_a_lower_floor_is_certified_or_none():
+    design = design_of(400, 200, [200, 120])
+    ranks = draw_audit(400, 200, np.random.default_rng(1))
+    clean = np.zeros(200, dtype=bool)
+    found = [design.certify(ranks, clean, most) for most in (None, 200, 199, 120, 119, 0)]
+    assert [(walk.promised, walk.machine_labeled) for walk in found] == [
+        (200, 200), (200, 200), (120, 199), (120, 120), (0, 0), (0, 0),
+    ]  # fmt: skip
+    assert all(walk.wrong_at_most <= 0.05 * walk.machine_labeled for walk in found)
 
 
 @pytest.mark.parametrize(("region", "error"), [(1_000_000, 0.05), (10_000, 0.01), (57, 0.05), (30, 0.0), (200, 0.3)])
@@ -138,11 +167,12 @@ def test_limits_descend_and_floors_out_of_range_are_refused():
         with pytest.raises(ValueError, match="expected machine labels"):
             design_of(500, 200, floors)
     with pytest.raises(ValueError, match="below rank 500"):
-        certify(design, np.arange(400, 600), np.zeros(200, dtype=bool))
+        design.certify(np.arange(400, 600), np.zeros(200, dtype=bool))
 
 
 def test_without_audits_or_floors_nothing_is_certified():
     none = np.empty(0, np.int64), np.empty(0, dtype=bool)
-    assert not certify(design_of(100, 0, [100]), *none).granted
-    assert not certify(design_of(0, 0, []), *none).granted
-    assert not certify(design_of(1, 0, [1]), *none).granted
+    for design in (design_of(100, 0, [100]), design_of(0, 0, []), design_of(1, 0, [1])):
+        found = design.certify(*none)
+        assert found.machine_labeled == 0
+        assert found.reason

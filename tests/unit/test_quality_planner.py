@@ -3,60 +3,69 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autolabel.quality.certificate import Quality
+from autolabel.quality.contract import Contract, Quality
+from autolabel.quality.design import Frozen
+from autolabel.quality.look import plan_look
 from autolabel.quality.planner import (
-    PATIENCE,
-    REST_BATCHES,
     USUAL_RATIO,
     Budget,
     Calibration,
-    Decision,
-    Outlook,
     Prices,
+    Situation,
     calibrate,
-    decide,
-    forecast_look,
 )
 
 PRICES = Prices(human=0.1, machine=0.01)
 
 
-def forecast(errors, *, labeled=100, quality=None, prices=PRICES, budget=None):
-    return forecast_look(
-        np.sort(np.asarray(errors)),
-        quality=quality or Quality(),
-        labeled=labeled,
-        prices=prices,
-        budget=budget or Budget(),
-        calibration=Calibration(),
+def forecast(errors, *, labeled=100, quality=None, prices=PRICES, budget=None, calibration=None):
+    errors = np.asarray(errors, dtype=float)
+    frozen = Frozen.of(np.arange(len(errors)), np.arange(len(errors)) % 2, errors)
+    return plan_look(
+        frozen, quality or Quality(), Situation(labeled, prices, budget or Budget(), calibration or Calibration())
     )
 
 
-def test_a_perfect_model_needs_only_the_smallest_clean_audit():
-    found = forecast(np.full(1000, 1e-6))
-    assert found.design.allowed == 0
-    assert found.machine == 1000 - found.design.audits
-    assert found.human_total == 100 + found.design.audits
+EVERY_CONTRACT = pytest.mark.parametrize("contract", list(Contract))
+
+
+@EVERY_CONTRACT
+def test_a_perfect_model_needs_only_a_small_clean_audit(contract):
+    found = forecast(np.full(2000, 1e-6), quality=Quality(contract=contract))
+    assert found.machine >= 1600
+    assert found.human_total == 100 + found.design.audits + found.rest
+    assert found.machine + found.human_total == 2100
     assert found.unlabeled == 0
 
 
-def test_a_model_that_is_always_wrong_is_given_no_more_than_the_promise_allows():
-    found = forecast(np.ones(1000))
-    assert found.machine <= found.design.limit - 1
+def test_the_dataset_contract_lets_a_perfect_model_label_all_but_the_smallest_clean_audit():
+    found = forecast(np.full(1000, 1e-6))
+    assert found.design.allowed == 0
+    assert found.machine == 1000 - found.design.audits
+
+
+@EVERY_CONTRACT
+def test_a_model_that_is_always_wrong_is_given_no_more_than_the_promise_allows(contract):
+    found = forecast(np.ones(1000), quality=Quality(contract=contract), calibration=Calibration(1.0, 1.0, 1.0))
+    assert found.machine <= 55
     assert found.human_total + found.machine == 1100
 
 
-def test_dear_machine_labels_are_not_bought():
-    found = forecast(np.full(1000, 1e-6), prices=Prices(human=0.1, machine=0.2))
+@EVERY_CONTRACT
+def test_dear_machine_labels_are_not_bought(contract):
+    found = forecast(np.full(1000, 1e-6), prices=Prices(human=0.1, machine=0.2), quality=Quality(contract=contract))
     assert found.machine == 0
     assert found.design.audits == 0
+    assert found.cost == pytest.approx(0.1 * 1100)
 
 
-def test_better_predictions_never_make_the_forecast_dearer():
+@EVERY_CONTRACT
+def test_better_predictions_never_make_the_forecast_dearer(contract):
     rng = np.random.default_rng(0)
     errors = rng.beta(0.5, 3.0, 2000)
-    costs = [forecast(errors * scale).cost for scale in (1.0, 0.6, 0.3, 0.1)]
+    costs = [forecast(errors * scale, quality=Quality(contract=contract)).cost for scale in (1.0, 0.6, 0.3, 0.1)]
     assert costs == sorted(costs, reverse=True)
+    assert costs[-1] < costs[0]
 
 
 def test_a_human_budget_is_never_exceeded_and_its_promise_is_about_what_can_be_delivered():
@@ -69,13 +78,20 @@ def test_a_human_budget_is_never_exceeded_and_its_promise_is_about_what_can_be_d
     assert found.design.limit - 1 <= 0.05 * found.design.promised_labels
 
 
-def test_a_label_cap_bounds_people_and_machine_together():
-    found = forecast(np.full(1000, 0.001), budget=Budget(labels=300))
-    assert found.design.audits + found.rest + found.machine <= 300
+@EVERY_CONTRACT
+@pytest.mark.parametrize("budget", [Budget(human_labels=400), Budget(labels=900), Budget(300, 700), Budget(0, 0)])
+def test_budgets_bound_people_and_machine_under_every_contract(contract, budget):
+    found = forecast(np.linspace(0, 0.2, 4000), budget=budget, quality=Quality(contract=contract))
+    assert found.design.audits + found.rest <= budget.people
+    if budget.labels is not None:
+        assert found.design.audits + found.rest + found.machine <= budget.labels
+    assert found.human_total + found.machine + found.unlabeled == 4100
+    assert found.low <= found.human_total <= found.high
 
 
-def test_nothing_left_to_label_is_forecast_without_audit():
-    found = forecast(np.empty(0))
+@EVERY_CONTRACT
+def test_nothing_left_to_label_is_forecast_without_audit(contract):
+    found = forecast(np.empty(0), quality=Quality(contract=contract))
     assert (found.machine, found.rest, found.design.audits) == (0, 0, 0)
 
 
@@ -86,35 +102,14 @@ def test_calibration_moves_towards_what_exploration_found_and_hardly_without_evi
     assert found.low < found.scale < found.high
 
 
-def outlooks(costs, machine=500, rest=400):
-    return [Outlook(cost, machine, rest) for cost in costs]
+def test_scales_are_equally_probable_around_the_mean():
+    assert Calibration(0.8, 0.8, 0.8).scales() == pytest.approx([0.8] * 5)
+    wide = Calibration(0.8, 0.5, 1.2)
+    assert (np.diff(wide.scales()) > 0).all()
+    assert wide.scales().mean() == pytest.approx(0.8, rel=0.05)
 
 
-STATE = {"batch": 20, "labeled": 500, "objects": 1000, "can_buy": True}
-
-
-def test_the_job_buys_while_forecasts_fall_and_looks_when_they_stop():
-    falling = [100.0 - n for n in range(2 * PATIENCE)]
-    flat = [*falling, *[falling[-1]] * (2 * PATIENCE)]
-    assert decide(outlooks(falling), **STATE) is Decision.BUY
-    assert decide(outlooks(flat), **STATE) is Decision.LOOK
-    assert decide(outlooks(flat[:PATIENCE]), **STATE) is Decision.BUY
-
-
-def test_an_early_hopeful_forecast_is_forgotten():
-    hopeful_then_honest = [10.0, 20.0, *[100.0 - 2 * n for n in range(2 * PATIENCE)]]
-    assert decide(outlooks(hopeful_then_honest), **STATE) is Decision.BUY
-
-
-def test_the_job_looks_when_people_would_have_little_left_to_label():
-    assert decide(outlooks([50.0], rest=REST_BATCHES * 20), **STATE) is Decision.LOOK
-    assert decide(outlooks([50.0], rest=REST_BATCHES * 20 + 1), **STATE) is Decision.BUY
-    assert decide(outlooks([50.0], machine=0, rest=0), **STATE) is Decision.BUY
-
-
-def test_the_first_labels_are_bought_whatever_a_forecast_on_few_of_them_says():
-    assert decide(outlooks([50.0], rest=0), **(STATE | {"labeled": 49})) is Decision.BUY
-
-
-def test_without_means_to_buy_the_job_looks():
-    assert decide(outlooks([1.0]), **(STATE | {"can_buy": False})) is Decision.LOOK
+def test_a_purchase_takes_from_every_budget():
+    later = Situation(100, PRICES, Budget(human_labels=50, labels=80)).after(60)
+    assert (later.labeled, later.budget) == (160, Budget(0, 20))
+    assert Situation(100, PRICES).after(60).budget == Budget()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from autolabel.quality.audit import draw_audit
-from autolabel.quality.machine import MachineDesign, certify
-from autolabel.quality.region import LEAST_PASS, forecast, plan_machine
+from autolabel.quality.machine import MachineDesign
+from autolabel.quality.planner import LEAST_PASS
+from autolabel.quality.region import forecast, plan_machine
 
 
 def probabilities(size, seed=0):
@@ -20,7 +21,7 @@ def machine_labels(plan, probability, rng, runs):
     for _ in range(runs):
         wrong = rng.random(len(probability)) < probability
         ranks = draw_audit(plan.design.region, plan.design.audits, rng)
-        found.append(certify(plan.design, ranks, wrong[ranks]).machine_labeled)
+        found.append(plan.design.certify(ranks, wrong[ranks]).machine_labeled)
     return np.asarray(found)
 
 
@@ -75,6 +76,15 @@ def test_an_audit_limit_is_kept():
     plan = plan_machine(probabilities(10_000), error=0.05, delta=0.05, most_audits=200)
     assert plan.design.audits <= 200
     assert plan.machine > 0
+
+
+def test_a_limit_on_all_labels_shrinks_the_region_and_the_floors():
+    probability = probabilities(10_000)
+    for most in (500, 1_000, 3_000):
+        plan = plan_machine(probability, error=0.05, delta=0.05, most_labels=most)
+        assert plan.design.region <= most
+        assert plan.design.audits + plan.design.floors[0].machine_labels <= most
+        assert plan.machine > 0.2 * most
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def test_the_sections_come_in_the_order_of_a_readers_questions():
         ("finished", "The promise of at most 89 is kept."),
         ("finished", "300 to train, 120 to audit, 89 for the rest"),
         ("refused", "Not certified. No machine label is certified: 40 audits cannot certify 5 %"),
+        ("per class", "per-class: at most 5 % of the machine's labels of every predicted class wrong"),
+        ("per class", "The promise of at most 35 in all classes together is kept."),
         ("failed", "Failed. More than 10 % of the first batch failed"),
         ("failed", "The first 200 of 450, with reasons"),
         ("empty", "In progress. Nothing is certified yet"),
@@ -128,6 +130,18 @@ def test_the_sections_come_in_the_order_of_a_readers_questions():
 )
 def test_the_page_says_what_happened(name, said):
     assert said in re.sub(r"\s+", " ", Page(source(name)).text)
+
+
+def test_the_promise_is_listed_class_by_class():
+    table = source("per class").split("The promise class by class")[1].split("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(?:<bdi>)?(.*?)(?:</bdi>)?</td>", row) for row in table.split("<tr>")[2:]]
+    assert rows == [
+        ["zero", "900", "70", "800", "4", "1", "700", "35", ""],
+        ["one", "560", "50", "500", "4", "0", "0", "0",
+         "the audit found 3 errors, which leaves 12 machine labels at best"],
+        ["two", "37", "0", "0", "4", "–", "0", "0", "too few objects, or too unsure ones, to be worth an audit"],
+    ]  # fmt: skip
+    assert "class by class" not in source("finished")
 
 
 def test_colours_follow_the_readers_scheme_and_paper_stays_light():

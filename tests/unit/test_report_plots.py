@@ -166,6 +166,12 @@ def test_a_refused_certificate_shows_a_promise_and_no_machine_share():
     assert "machine-labeled" not in said
 
 
+def test_classes_with_stops_of_their_own_have_no_common_one():
+    said = texts(plots.risk_coverage(((0.5, 0.02), (1.0, 0.1)), certificate(contract="per-class", walks=[{}, {}])))
+    assert "promise" in said
+    assert "machine-labeled" not in said
+
+
 def test_wilson_intervals_contain_the_observed_share_and_match_published_bounds():
     low, high = plots._wilson(np.array([0.0, 0.1, 1.0]), np.array([10.0, 20.0, 10.0]))
     assert low == pytest.approx([0.0, 0.0279, 0.7225], abs=2e-4)

@@ -1,0 +1,144 @@
+"""Run strategies over seeds, on all cores; every finished row is on disk, and is not computed again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autolabel.bench.labeling import Row, row_of
+from autolabel.bench.people import People
+from autolabel.bench.sample import Sample
+from autolabel.bench.setting import Setting
+from autolabel.bench.strategies import STRATEGIES
+from autolabel.learning.threads import usable_cores
+from autolabel.quality.contract import Contract, Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row to compute; everything is plain, so that it can be sent to another process and be a key."""
+
+    folder: str
+    cache: str
+    strategy: str
+    seed: int
+    error: float = 0.05
+    confidence: float = 0.95
+    contract: str = Contract.DATASET.value
+    batch: int | None = None
+    accuracy: float = 1.0
+    """Of simulated workers; 1 for people who are never wrong."""
+    workers: int = 1
+    model: str = "auto"
+    image_size: int | None = None
+
+    def key(self) -> str:
+        """What identifies the row among finished ones."""
+        members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"cache", "folder"}}
+        return json.dumps({"data": Path(self.folder).name, **members}, sort_keys=True)
+
+
+def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], None]) -> list[Row]:
+    """Compute all rows that `log` does not have yet and append them to it; return every row of `tasks`.
+
+    Parameters
+    ----------
+    log
+        JSON lines, each a task's key and its row.
+    progress
+        Called with rows done and rows in all.
+    """
+    wanted = {task.key(): task for task in tasks}
+    done = {key: row for key, row in _read(log) if key in wanted}
+    missing = [task for key, task in wanted.items() if key not in done]
+    progress(len(done), len(wanted))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        for task, row in _computed(missing):
+            file.write(json.dumps({"key": task.key(), "row": row.to_json()}) + "\n")
+            file.flush()
+            done[task.key()] = row
+            progress(len(done), len(wanted))
+    return [done[key] for key in wanted]
+
+
+def _read(log: Path) -> Iterator[tuple[str, Row]]:
+    """Rows of earlier runs; a line that a kill cut short is not one."""
+    if not log.is_file():
+        return
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+            yield entry["key"], Row(**entry["row"])
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
+def _computed(tasks: list[Task]) -> Iterator[tuple[Task, Row]]:
+    """Rows as they are finished, each by a process that has a core of its own."""
+    cores = usable_cores()
+    if cores < 2 or len(tasks) < 2:
+        for task in tasks:
+            yield task, run_task(task)
+        return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the processes when they load BLAS
+    context = get_context("spawn")
+    free = context.Queue()
+    for core in sorted(os.sched_getaffinity(0)):
+        free.put(core)
+    with ProcessPoolExecutor(cores, mp_context=context, initializer=_take_core, initargs=(free,)) as pool:
+        running = {pool.submit(run_task, task): task for task in tasks}
+        for future in as_completed(running):
+            yield running[future], future.result()
+
+
+def _take_core(free: Any) -> None:
+    """Stay on one core: the linear algebra of several runs side by side is faster than that of one on all cores."""
+    os.sched_setaffinity(0, {free.get()})
+
+
+_SAMPLES: dict[tuple[str, str, int | None], Sample] = {}
+"""Samples of this process: opening one takes a second, a run little more."""
+
+
+def run_task(task: Task) -> Row:
+    """Compute one row."""
+    sample = _sample(task)
+    people = People.right(sample.truth)
+    quality = Quality(task.error, task.confidence, Contract(task.contract))
+    if task.accuracy < 1.0:
+        crowd = Setting(sample, people, quality, task.seed).rng("people")
+        people = People.of_accuracy(
+            sample.truth, sample.classes, accuracy=task.accuracy, workers=task.workers, rng=crowd
+        )
+    setting = Setting(sample, people, quality, task.seed, task.batch)
+    begun = time.perf_counter()
+    found = STRATEGIES[task.strategy](setting)
+    return row_of(
+        found,
+        data=sample.name,
+        strategy=task.strategy,
+        seed=task.seed,
+        quality=quality,
+        truth=sample.truth,
+        classes=sample.classes,
+        people=people,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _sample(task: Task) -> Sample:
+    key = (task.folder, task.model, task.image_size)
+    if key not in _SAMPLES:
+        _SAMPLES.clear()  # one at a time: features of a data set may be large
+        _SAMPLES[key] = Sample.open(Path(task.folder), Path(task.cache), model=task.model, image_size=task.image_size)
+    return _SAMPLES[key]
