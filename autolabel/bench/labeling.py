@@ -82,6 +82,7 @@ class Row:
     """The forecast when half of the labels for training had been bought."""
     rounds: int
     seconds: float
+    """Of processor time."""
     note: str = ""
 
     def dollars(self, prices: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autolabel.cli.terminal import add_json, print_json, reporter, say
@@ -16,11 +15,19 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("score", help="embed and score a manifest with a model; no labels are bought")
     parser.add_argument("manifest", help="JSON Lines with `source` or `source-ref`; a path or s3:// URI")
     parser.add_argument("--model", required=True, help="a job's model: name, model ARN, folder or model.tar.gz")
-    parser.add_argument("--output", required=True, type=Path, help="folder for scores.jsonl and the embeddings")
+    parser.add_argument("--output", required=True, help="folder for scores.jsonl and the embeddings")
+    parser.add_argument("--shard", metavar="I/N", help="do the I-th of N parts only; a run without it then finishes")
+    parser.add_argument(
+        "--labels-only", action="store_true", help="write labels.jsonl; read only what may have changed"
+    )
     parser.add_argument("--root", help="folder that relative source-refs start at (default: the manifest's)")
     parser.add_argument("--endpoint-url", help="S3 endpoint")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, default=0, help="decoder threads (default: one a core)")
+    parser.add_argument("--runtime", default="auto", help="auto, onnxruntime, openvino or torch (on processors)")
+    parser.add_argument(
+        "--int8", action="store_true", help="compute in 8-bit integers if a sample gets the same labels that way"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="threads that decode and encode (default: one a core)")
     parser.add_argument("--max-objects", type=int, default=10_000_000)
     add_json(parser)
     parser.set_defaults(verb=_score)
@@ -28,25 +35,38 @@ def add_verbs(verbs: Any) -> None:
 
 def _score(options: argparse.Namespace) -> int:
     from autolabel.cli.main import ExitCode
-    from autolabel.job.scoring import score_manifest
+    from autolabel.errors import SettingsError
+    from autolabel.inference.runtimes.base import RuntimeKind
+    from autolabel.job.scoring import Part, ScoreRequest, score_manifest
 
+    if options.runtime not in set(RuntimeKind):
+        raise SettingsError(f"found the runtime {options.runtime!r}; expected one of {', '.join(RuntimeKind)}")
+    request = ScoreRequest(
+        manifest=options.manifest,
+        model=options.model,
+        output=options.output,
+        root=options.root,
+        endpoint_url=options.endpoint_url,
+        device=options.device,
+        runtime=RuntimeKind(options.runtime),
+        labels_only=options.labels_only,
+        int8=options.int8,
+        threads=options.threads,
+        max_objects=options.max_objects,
+    )
+    part = Part.parse(options.shard) if options.shard else None
     progress = reporter(options)
     try:
-        result = score_manifest(
-            options.manifest,
-            options.model,
-            options.output,
-            root=options.root,
-            endpoint_url=options.endpoint_url,
-            device=options.device,
-            threads=options.threads,
-            max_objects=options.max_objects,
-            progress=progress,
-        )
+        result = score_manifest(request, part=part, progress=progress)
     finally:
         progress.close()
     if options.json:
         print_json(result)
     else:
-        say(f"{result['scored']:,} objects scored, {result['failed']:,} failed: {result['scores']}")
+        if result["int8"] is not None:
+            found = result["int8"]["agreement"]
+            refusal = result["int8"]["refusal"]
+            say(f"int8 is refused: {refusal}" if refusal else f"int8 is used: {found['same']:.2%} the same labels")
+        where = result["scores"] or f"part {options.shard} is in {options.output}"
+        say(f"{result['scored']:,} objects scored, {result['failed']:,} failed: {where}")
     return ExitCode.FINISHED

@@ -36,6 +36,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     group.add_argument("--batch", type=int, help="objects people label between two trainings")
     group.add_argument("--selection", help="strategy that chooses whom to ask: margin-diverse, badge, core-set, ...")
+    group.add_argument("--redundancy", help="fixed, or adaptive: two people, one more while it is worth its price")
+    group.add_argument("--error-value", type=float, help="dollars a wrong label costs (default: 40 answers)")
+    group.add_argument("--consolidation", help="dawid-skene (default), ground-truth (AWS's variant) or majority")
+    votes = "give the model a vote where people disagree, never in audits"
+    group.add_argument("--model-prior", action="store_true", default=None, help=votes)
+    group.add_argument("--gold", help="manifest lines with their true label: measures how often people are wrong")
+    group.add_argument("--repeats", type=float, help="share of people's labels that a second panel checks (default: 0)")
     group.add_argument("--answer-price", type=float, help="dollars for one answer (default: the document's, or 0.012)")
     group.add_argument("--object-fee", type=float, help="dollars for each object people label (default: 0.08)")
     group.add_argument("--machine-price", type=float, help="dollars for each machine label (default: 0.08)")

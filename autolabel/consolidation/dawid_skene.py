@@ -1,38 +1,34 @@
-"""Several people's classes into one: Dawid and Skene's model, in the variant that AWS published.
+"""Several people's classes into one: Dawid and Skene's model with partial pooling, in log space.
 
 Every worker has a confusion matrix, every object a class that nobody sees; expectation maximisation estimates
 both (A. P. Dawid and A. M. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM
-Algorithm", Applied Statistics 28, 1979). The variant smooths each worker's matrix with pseudo-counts towards
-two one-coin matrices, of the worker's own accuracy and of the mean worker's, which keeps workers with few
-answers sane.
+Algorithm", Applied Statistics 28, 1979). What is added to the textbook's model, each measured in
+``benchmarks/consolidation``:
+
+* each row of a worker's matrix is smoothed by pseudo-answers of a one-coin worker of the same accuracy, one for every
+  class there is, and by two of the crowd as a whole: what many answers say stays, what few say leans on the others.
+  The crowd's own matrix carries the mistakes that everybody makes, which one-coin smoothing takes for truth;
+* a worker with fewer than 20 answers is a one-coin worker: a matrix cannot be read out of them;
+* ten epochs from the majority vote: later ones sharpen posteriors faster than they right labels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from autolabel.consolidation.table import LEAST, AnswerTable, Posterior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LEAST = float(np.finfo(np.float64).tiny)
-"""Floor under a probability: its logarithm stays finite and no object loses all its classes at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Posterior:
-    """What several workers' answers say together."""
-
-    posterior: NDArray[np.float64]
-    """Probability of each class for each object, shape ``(N, C)``, rows sum to 1."""
-    accuracy: NDArray[np.float64]
-    """Expected share of right answers of each worker, shape ``(W,)``, in [0, 1]."""
-    log_likelihood: float
-    """Log-likelihood of all answers in the last epoch, in nats."""
-    epochs: int
-    """Expectation steps done."""
+PRIOR_ACCURACY = 0.7
+"""Mean accuracy of the crowd before any answer, worth `PRIOR_ANSWERS`: AWS's own starting value."""
+PRIOR_ANSWERS = 2.0
+ONE_COIN_BELOW = 20
+UNKNOWN = -1
+"""In `known`: an object whose class nobody gave."""
 
 
 def dawid_skene(
@@ -41,9 +37,13 @@ def dawid_skene(
     labels: NDArray[np.integer],
     *,
     classes: int,
-    prior_accuracy: float = 0.7,
-    epochs: int = 20,
-    tolerance: float = 1e-8,
+    own: float = 1.0,
+    crowd: float = 2.0,
+    one_coin_below: int = ONE_COIN_BELOW,
+    epochs: int = 10,
+    tolerance: float = 1e-6,
+    prior: NDArray[np.floating] | None = None,
+    known: NDArray[np.integer] | None = None,
 ) -> Posterior:
     """Estimate every object's class and every worker's accuracy from sparse answers.
 
@@ -52,138 +52,76 @@ def dawid_skene(
 
     Parameters
     ----------
-    objects, workers, labels
-        One entry an answer, shape ``(A,)``, in any order: object in 0..N-1, worker in 0..W-1, class in
-        0..C-1. Every object and every worker number occurs.
-    classes
-        C, at least 2.
-    prior_accuracy
-        Accuracy in (0, 1) that every worker has before the first epoch.
+    objects, workers, labels, classes
+        As `AnswerTable.build` takes them.
+    own, crowd
+        Pseudo-answers for each true class: `own` times C of a one-coin worker of the worker's own accuracy, `crowd`
+        of everybody; at least one of them above 0.
+    one_coin_below
+        Workers with fewer answers have no matrix of their own.
     epochs
         Most expectation steps, at least 1.
     tolerance
-        Stop once the log-likelihood changes by less than this share of itself.
+        Stop once no probability changes by more than this.
+    prior
+        What is believed of each object before its answers, shape ``(N, C)``, rows sum to 1; a row of zeros
+        says nothing, and the classes' shares are believed instead.
+    known
+        Class of each object that is known, `UNKNOWN` for the others, shape ``(N,)``: gold. Its posterior is
+        that class, and its answers say how good their workers are.
 
     Raises
     ------
     ValueError
-        The arrays differ in length, are empty, hold numbers out of range, or skip an object or a worker.
+        `AnswerTable.build` refuses the arrays.
     """
-    answers = _Answers.build(objects, workers, labels, classes)
-    posterior = np.full((answers.objects, classes), 1 / classes)
-    accuracy = np.full(answers.workers, prior_accuracy)
-    rates = answers.one_coin(accuracy)
-    log_likelihood, done = -np.inf, 0
-    while done < epochs:
-        before, mean_accuracy = log_likelihood, float(accuracy.mean())
-        posterior, log_likelihood = _expect(answers, rates, prior=posterior.mean(axis=0))
-        rates, accuracy = _maximise(answers, posterior, mean_accuracy)
+    table = AnswerTable.build(objects, workers, labels, classes)
+    gold = np.empty(0, np.intp) if known is None else np.flatnonzero(known != UNKNOWN)
+    posterior = table.votes()
+    if known is not None:
+        posterior[gold] = np.eye(classes)[known[gold]]
+    log_likelihood, done, changed = -np.inf, 0, np.inf
+    while done < epochs and changed > tolerance:
+        counts = table.counts(posterior)
+        rates = _rates(table, counts, own * classes, crowd, one_coin_below)
+        found, log_likelihood = table.expect(rates, _log_prior(posterior, prior))
+        if known is not None:
+            found[gold] = posterior[gold]
+        changed = float(np.abs(found - posterior).max())
+        posterior = found
         done += 1
-        if abs(log_likelihood - before) < tolerance * abs(before):
-            break
-    return Posterior(posterior, accuracy, log_likelihood, done)
+    counts = table.counts(posterior)
+    mean = _mean_accuracy(table, counts)
+    accuracy = (table.right(counts) + crowd * mean) / (table.answered + crowd)
+    return Posterior(posterior, accuracy, table.pooled(counts, mean, float(classes)), log_likelihood, done)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """Answers as a sparse incidence of objects and (worker, answered class) pairs, pairs sorted by worker."""
-
-    incidence: Any
-    """Answers of each pair to each object, a scipy CSR matrix of shape ``(N, K)``."""
-    pair_worker: NDArray[np.intp]
-    pair_class: NDArray[np.intp]
-    first_pair: NDArray[np.intp]
-    """Where each worker's pairs begin, shape ``(W,)``."""
-    answered: NDArray[np.float64]
-    """Number of answers of each worker, shape ``(W,)``."""
-    classes: int
-
-    @classmethod
-    def build(
-        cls,
-        objects: NDArray[np.integer],
-        workers: NDArray[np.integer],
-        labels: NDArray[np.integer],
-        classes: int,
-    ) -> _Answers:
-        from scipy.sparse import csr_matrix
-
-        _check(objects, workers, labels, classes)
-        pairs, pair = np.unique(workers.astype(np.intp) * classes + labels, return_inverse=True)
-        pair_worker, pair_class = np.divmod(pairs, classes)
-        size = (int(objects.max()) + 1, len(pairs))
-        return cls(
-            incidence=csr_matrix((np.ones(len(pair)), (objects, pair)), shape=size),
-            pair_worker=pair_worker,
-            pair_class=pair_class,
-            first_pair=np.flatnonzero(np.diff(pair_worker, prepend=-1)),
-            answered=np.bincount(workers).astype(np.float64),
-            classes=classes,
-        )
-
-    @property
-    def objects(self) -> int:
-        return int(self.incidence.shape[0])
-
-    @property
-    def workers(self) -> int:
-        return len(self.answered)
-
-    @property
-    def diagonal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Index of each pair's right answer in a ``(K, C)`` table of pair against true class."""
-        return np.arange(len(self.pair_class)), self.pair_class
-
-    def one_coin(self, accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P(answered class | true class) of workers who err uniformly, shape ``(K, C)``."""
-        wrong = (1 - accuracy) / (self.classes - 1)
-        rates = np.repeat(wrong[self.pair_worker][:, None], self.classes, axis=1)
-        rates[self.diagonal] = accuracy[self.pair_worker]
-        return rates
+def _rates(
+    table: AnswerTable, counts: NDArray[np.float64], own: float, crowd: float, one_coin_below: int
+) -> NDArray[np.float64]:
+    """P(answered class | true class) of each (worker, answered class) pair, shape ``(K, C)``."""
+    mean = _mean_accuracy(table, counts)
+    accuracy = (table.right(counts) + crowd * mean) / (table.answered + crowd)
+    coin = table.one_coin(accuracy)
+    everybody = table.pooled(counts, mean, float(table.classes)).T[table.pair_class]
+    seen = table.rows(counts)[table.pair_worker]
+    rates = (counts + own * coin + crowd * everybody) / (seen + own + crowd)
+    few = (table.answered < one_coin_below)[table.pair_worker]
+    rates[few] = coin[few]
+    return rates
 
 
-def _expect(
-    answers: _Answers, rates: NDArray[np.float64], *, prior: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """Return each object's posterior ``(N, C)`` and the log-likelihood of all answers."""
-    joint = np.log(np.maximum(prior, _LEAST)) + answers.incidence @ np.log(np.maximum(rates, _LEAST))
-    top = joint.max(axis=1, keepdims=True)
-    likelihood = np.exp(joint - top)
-    total = likelihood.sum(axis=1, keepdims=True)
-    return likelihood / total, float((top + np.log(total)).sum())
+def _mean_accuracy(table: AnswerTable, counts: NDArray[np.float64]) -> float:
+    right = float(table.right(counts).sum())
+    return (right + PRIOR_ACCURACY * PRIOR_ANSWERS) / (float(table.answered.sum()) + PRIOR_ANSWERS)
 
 
-def _maximise(
-    answers: _Answers, posterior: NDArray[np.float64], mean_accuracy: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the smoothed rates ``(K, C)`` and each worker's accuracy ``(W,)``.
-
-    A worker with n answers gets, for each true class, n pseudo-answers of a one-coin worker of the same
-    accuracy and n/2 of the mean one.
-    """
-    counts = answers.incidence.T @ posterior
-    right = np.bincount(answers.pair_worker, weights=counts[answers.diagonal], minlength=answers.workers)
-    accuracy = np.clip(right / answers.answered, 0, 1)
-    pseudo = answers.one_coin(accuracy) + answers.one_coin(np.full_like(accuracy, mean_accuracy)) / 2
-    answered = answers.answered[:, None]
-    row_sums = np.add.reduceat(counts, answers.first_pair, axis=0) + 1.5 * answered
-    rates = (counts + pseudo * answered[answers.pair_worker]) / row_sums[answers.pair_worker]
-    return rates, accuracy
-
-
-def _check(
-    objects: NDArray[np.integer], workers: NDArray[np.integer], labels: NDArray[np.integer], classes: int
-) -> None:
-    """Refuse answers that the model's arrays cannot hold."""
-    if classes < 2:
-        raise ValueError(f"found {classes} classes; Dawid and Skene's model needs at least 2")
-    if not 0 < len(objects) == len(workers) == len(labels):
-        raise ValueError(
-            f"found {len(objects)} objects, {len(workers)} workers and {len(labels)} labels; "
-            "one of each an answer is needed, and at least one answer"
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"found class {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")
-    for name, numbers in (("object", objects), ("worker", workers)):
-        if numbers.min() < 0 or not np.bincount(numbers).all():
-            raise ValueError(f"found {name} numbers with gaps or below 0; number them 0, 1, 2, ... without gaps")
+def _log_prior(posterior: NDArray[np.float64], prior: NDArray[np.floating] | None) -> NDArray[np.float64]:
+    """Log-probability of each class before an object's answers, shape ``(C,)`` or ``(N, C)``."""
+    n, classes = posterior.shape
+    shares: NDArray[np.float64] = np.log((posterior.sum(axis=0) + 1) / (n + classes))
+    if prior is None:
+        return shares
+    said = prior.sum(axis=1) > 0
+    log_prior: NDArray[np.float64] = np.where(said[:, None], np.log(np.maximum(prior, LEAST)), shares)
+    return log_prior

@@ -6,8 +6,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autolabel.consolidation.table import AnswerTable, Posterior
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def majority(
+    objects: NDArray[np.integer], workers: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int
+) -> Posterior:
+    """Believe in each class as much as an object's answers do; a worker is as good as they agree with that.
+
+    Parameters
+    ----------
+    objects, workers, labels, classes
+        As `AnswerTable.build` takes them.
+    """
+    table = AnswerTable.build(objects, workers, labels, classes)
+    posterior = table.votes()
+    counts = table.counts(posterior)
+    right = table.right(counts)
+    mean = float(right.sum() / table.answered.sum())
+    return Posterior(posterior, right / table.answered, table.pooled(counts, mean, float(classes)), 0.0, 0)
 
 
 def majority_vote(objects: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int) -> NDArray[np.intp]:

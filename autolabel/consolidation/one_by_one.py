@@ -39,6 +39,28 @@ class Answered:
     """Class of each answer, in 0..C-1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What each object's own answers say, and what is known of whoever answers next."""
+
+    objects: NDArray[np.int64]
+    """Object numbers, shape ``(N,)``, ascending."""
+    posterior: NDArray[np.float64]
+    """Probability of each class for each object, shape ``(N, C)``, rows sum to 1."""
+    confusion: NDArray[np.float64]
+    """P(answered class | true class) of the crowd on settled objects, shape ``(C, C)``, rows sum to 1."""
+
+
+def one_by_one(answers: Answered, settled: Answered, truth: NDArray[np.integer], *, classes: int) -> Judged:
+    """Weigh every object's own answers; see `consolidate_one_by_one`."""
+    asked, row = np.unique(answers.objects, return_inverse=True)
+    log_posterior = np.tile(np.log(_shares(truth, classes)), (len(asked), 1))
+    np.add.at(log_posterior, row, np.log(_rates(answers, settled, truth, classes)))
+    posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True, initial=-np.inf))
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    return Judged(asked.astype(np.int64), posterior, _crowd(settled, truth, classes))
+
+
 def consolidate_one_by_one(
     answers: Answered, settled: Answered, truth: NDArray[np.integer], *, classes: int
 ) -> ConsolidatedClasses:
@@ -59,17 +81,14 @@ def consolidate_one_by_one(
     -------
     Objects ascending. Equal probabilities fall to the first class. No object's class depends on another's answers.
     """
-    asked, row, each = np.unique(answers.objects, return_inverse=True, return_counts=True)
-    first = np.full(len(asked), -1, np.int64)
+    judged = one_by_one(answers, settled, truth, classes=classes)
+    _, row, each = np.unique(answers.objects, return_inverse=True, return_counts=True)
+    first = np.full(len(judged.objects), -1, np.int64)
     first[row[::-1]] = answers.labels[::-1]
-    log_posterior = np.tile(np.log(_shares(truth, classes)), (len(asked), 1))
-    np.add.at(log_posterior, row, np.log(_rates(answers, settled, truth, classes)))
-    posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True, initial=-np.inf))
-    posterior /= posterior.sum(axis=1, keepdims=True)
-    best = posterior.max(axis=1, initial=0.0)
-    label = np.where(each > 1, (posterior >= best[:, None] - SAME_PROBABILITY).argmax(axis=1), first)
+    best = judged.posterior.max(axis=1, initial=0.0)
+    label = np.where(each > 1, (judged.posterior >= best[:, None] - SAME_PROBABILITY).argmax(axis=1), first)
     confidence = np.where(each > 1, np.minimum(best, CONFIDENCE_CAP), 0.0)
-    return ConsolidatedClasses(asked.astype(np.int64), label.astype(np.intp), confidence)
+    return ConsolidatedClasses(judged.objects, label.astype(np.intp), confidence)
 
 
 def _shares(truth: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
@@ -87,14 +106,10 @@ def _rates(answers: Answered, settled: Answered, truth: NDArray[np.integer], cla
     people = np.unique(np.concatenate([answers.workers, settled.workers]))
     worker, known = np.searchsorted(people, answers.workers), np.searchsorted(people, settled.workers)
     right = settled.labels == truth
-    accuracy = (right.sum() + PSEUDO * PRIOR_ACCURACY) / (len(right) + PSEUDO)
+    accuracy = _accuracy(settled, truth)
     answered = np.bincount(known, minlength=len(people))
     own = (np.bincount(known, right, len(people)) + PSEUDO * accuracy) / (answered + PSEUDO)
-    crowd = np.zeros((classes, classes))
-    np.add.at(crowd, (truth, settled.labels), 1.0)
-    crowd += PSEUDO * _one_coin(np.full(classes, accuracy), np.arange(classes), classes).T
-    crowd /= crowd.sum(axis=1, keepdims=True)
-
+    crowd = _crowd(settled, truth, classes)
     seen = np.zeros((len(people), classes))
     np.add.at(seen, (known, truth), 1.0)
     pairs, pair = np.unique(worker * classes + answers.labels, return_inverse=True)
@@ -106,6 +121,22 @@ def _rates(answers: Answered, settled: Answered, truth: NDArray[np.integer], cla
     counts += PSEUDO * (crowd[:, said].T + _one_coin(own[by], said, classes))
     rates: NDArray[np.float64] = counts / (seen[by] + 2 * PSEUDO)
     return rates[pair]
+
+
+def _accuracy(settled: Answered, truth: NDArray[np.integer]) -> float:
+    """Mean accuracy of the crowd on settled objects."""
+    right = int((settled.labels == truth).sum())
+    return (right + PSEUDO * PRIOR_ACCURACY) / (len(truth) + PSEUDO)
+
+
+def _crowd(settled: Answered, truth: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
+    """P(answered class | true class) of the crowd, shape ``(C, C)``, rows sum to 1."""
+    crowd = np.zeros((classes, classes))
+    np.add.at(crowd, (truth, settled.labels), 1.0)
+    accuracy = np.full(classes, _accuracy(settled, truth))
+    crowd += PSEUDO * _one_coin(accuracy, np.arange(classes), classes).T
+    crowd /= crowd.sum(axis=1, keepdims=True)
+    return crowd
 
 
 def _one_coin(accuracy: NDArray[np.float64], said: NDArray[np.intp], classes: int) -> NDArray[np.float64]:

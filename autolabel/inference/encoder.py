@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from autolabel.inference.images import Picture
+    from autolabel.inference.runtimes.base import Network
+
 Prepared = Any
 """What `Encoder.prepare` makes and `Encoder.encode` takes: pixels, token ids, or the text itself."""
 
@@ -53,9 +56,9 @@ SIDE_WEIGHT = 0.4
 
 
 class Encoder(Protocol):
-    """A frozen map from objects to vectors; the same `fingerprint` gives the same vectors.
+    """A frozen map from objects to vectors; the same `fingerprint` gives the same vectors up to rounding.
 
-    `prepare` runs in many threads at once, `encode` in one at a time.
+    `prepare` and `encode` run in many threads at once.
     """
 
     @property
@@ -74,13 +77,21 @@ class Encoder(Protocol):
         ...
 
     @property
+    def route(self) -> str:
+        """How the vectors are computed here: decoder, runtime, precision, with versions.
+
+        Vectors of one fingerprint agree to the rounding of half precision by every route, and to the byte by one.
+        """
+        ...
+
+    @property
     def modality(self) -> Modality:
         """Whether it reads image bytes or text."""
         ...
 
     @property
     def window(self) -> int:
-        """Objects that one call of `encode` should get: a batch of images, a few thousand texts to sort."""
+        """Objects that one call of `encode` should get: a small batch of pictures, a few hundred texts to sort."""
         ...
 
     @property
@@ -93,7 +104,7 @@ class Encoder(Protocol):
         ...
 
     def encode(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Encode prepared objects: shape ``(B, D)``, float32. On a CPU the same batch gives the same bytes."""
+        """Encode prepared objects: shape ``(B, D)``, float32. The same batch gives the same bytes. Thread-safe."""
         ...
 
     def state(self) -> State:
@@ -116,6 +127,30 @@ class PoolFitted(Protocol):
 
     def restore(self, state: State) -> None:
         """Take over what an earlier `fit` had learned."""
+        ...
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """An encoder that is a network, whose products can be computed in another precision."""
+
+    @property
+    def network(self) -> Network:
+        """From what `prepare` makes, stacked, to vectors."""
+        ...
+
+
+@runtime_checkable
+class Seeing(Protocol):
+    """An encoder of pictures that several can share one decoding with."""
+
+    @property
+    def wanted(self) -> int:
+        """Pixels of each side that a large JPEG should be decoded to at least."""
+        ...
+
+    def prepare_picture(self, picture: Picture) -> Prepared:
+        """Prepare a picture that is decoded already. Thread-safe."""
         ...
 
 

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from autolabel.errors import CheckpointError, SettingsError
-from autolabel.inference.backbone import ImageInput, TorchImageEncoder
+from autolabel.inference.backbone import ImageEncoder, ImageInput
 from autolabel.inference.encoder import View
-from autolabel.inference.images import Framing
+from autolabel.inference.framing import Framing
 from autolabel.inference.torchvision_models import PREFIX, is_rectified, network_from_state, preprocessing
 
 if TYPE_CHECKING:
     import torch
+
+    from autolabel.inference.runtimes.device import Compute
 
 DESCRIPTION = "model.json"
 WEIGHTS = "model.safetensors"
@@ -47,7 +49,7 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
     input: _Input | None = None
 
 
-def folder_encoder(name: str, *, device: torch.device, bf16: bool = False) -> TorchImageEncoder:
+def folder_encoder(name: str, *, compute: Compute) -> ImageEncoder:
     """Build the encoder of a folder; `CheckpointError` says what is wrong with it."""
     folder = Path(name)
     description = _read_description(folder)
@@ -64,7 +66,7 @@ def folder_encoder(name: str, *, device: torch.device, bf16: bool = False) -> To
     network, dim = network_from_state(architecture, _tensors(data, folder))
     weights = hashlib.sha256(data).hexdigest()
     views = (View(dim, rectified=is_rectified(architecture)),)
-    return TorchImageEncoder(name, network, views, weights=weights, wants=wants, device=device, bf16=bf16)
+    return ImageEncoder(name, network, views, weights=weights, wants=wants, compute=compute)
 
 
 def _read_description(folder: Path) -> _Description:

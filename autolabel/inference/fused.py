@@ -14,7 +14,8 @@ import numpy as np
 
 from autolabel.errors import CheckpointError
 from autolabel.inference.catalogue import FUSED
-from autolabel.inference.encoder import PoolFitted, State, View, fingerprint_of
+from autolabel.inference.encoder import PoolFitted, Seeing, State, View, fingerprint_of
+from autolabel.inference.images import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from autolabel.inference.encoder import Encoder, Prepared
 
-VERSION = 2
+VERSION = 3
 SILENT = "silent"
 """Array of the state that holds the places of the parts that found nothing to learn; only where there are any."""
 
@@ -41,9 +42,16 @@ class FusedEncoder:
             raise CheckpointError(f"found {found or 'no encoder'}; expected two or more encoders of one modality")
         self._parts = tuple(parts)
         self._silent: frozenset[int] = frozenset()
+        seeing = tuple(part for part in self._parts if isinstance(part, Seeing))
+        self._see = seeing if len(seeing) == len(self._parts) else ()
         self.name = FUSED.join(part.name for part in parts)
         self.modality = parts[0].modality
         self.window = min(part.window for part in parts)
+
+    @property
+    def parts(self) -> tuple[Encoder, ...]:
+        """The encoders, silent ones included."""
+        return self._parts
 
     @property
     def dim(self) -> int:
@@ -61,8 +69,16 @@ class FusedEncoder:
         """Whether every part can encode."""
         return all(part.fitted for _, part in self._speaking() if isinstance(part, PoolFitted))
 
+    @property
+    def route(self) -> str:
+        """The parts' routes."""
+        return " + ".join(part.route for _, part in self._speaking())
+
     def prepare(self, raw: bytes | str) -> tuple[Prepared, ...]:
-        """Prepare the object for every part."""
+        """Prepare the object for every part; a picture is decoded once, at the size that the largest part wants."""
+        if self._see and isinstance(raw, bytes):
+            picture = decode(raw, max(part.wanted for part in self._see))
+            return tuple(part.prepare_picture(picture) for part in self._see)
         return tuple(part.prepare(raw) for part in self._parts)
 
     def encode(self, batch: Sequence[tuple[Prepared, ...]]) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
-"""The gate that every picture passes, and its decoding to pixels of one form: uint8 RGB of one size.
+"""The gate that every picture passes, and its decoding to pixels of one form: uint8 RGB.
 
 Format and size are decided by the bytes, never by a name: JPEG and PNG, whose headers are read before a pixel is.
 What Pillow reads beyond them (EPS runs a program, TIFF and GIF hold many frames) is never tried; of an animated
-PNG the default picture is used. Pillow frees the GIL while it decodes and resizes, so threads work in parallel.
+PNG the default picture is used. What decodes frees the GIL, so threads work in parallel.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.errors import ObjectError
+from autolabel.inference.jpeg import fast_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,59 +46,34 @@ class ImageLimits:
 DEFAULT_LIMITS = ImageLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How a picture of any shape becomes a square.
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture.
 
     Attributes
     ----------
-    size
-        Side S of the square in pixels.
-    short_side
-        Scale the short side to this and cut the central square out, as ImageNet evaluation does; ``None`` leaves
-        the choice to `cut`.
-    cut
-        How a picture that is not square loses its surplus: 0 squeezes all of it into the square, 1 cuts the central
-        square out, and between them the long side is first cut to ``short * (long / short) ** (1 - cut)``.
-    bicubic
-        Bicubic instead of bilinear interpolation; both smooth when they shrink.
+    pixels
+        As they are stored, RGB, shape ``(H, W, 3)``, uint8.
+    orientation
+        EXIF orientation, 1 to 8: how they are to be turned.
     """
 
-    size: int
-    short_side: int | None = None
-    cut: float = 0.5
-    bicubic: bool = False
-
-    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return the part of a picture that fills the square: left, top, right, bottom in its own pixels.
-
-        Cutting before scaling takes the same samples as torchvision's scaling before cutting, and a picture of
-        1 x 10,000 pixels is never blown up on the way.
-        """
-        left, right = self._span(width, min(width, height))
-        top, bottom = self._span(height, min(width, height))
-        return left, top, right, bottom
-
-    def _span(self, length: int, short: int) -> tuple[float, float]:
-        """Return where the part that is kept of one side begins and ends."""
-        if self.short_side is None:
-            kept = short * (length / short) ** (1.0 - self.cut)
-            begin = (length - kept) / 2.0
-        else:
-            scaled = self.short_side * length // short
-            kept = self.size * length / scaled
-            begin = round((scaled - self.size) / 2.0) * length / scaled
-        return max(begin, 0.0), min(begin + kept, float(length))
+    pixels: NDArray[np.uint8]
+    orientation: int
 
 
-def decode_image(raw: bytes, framing: Framing, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
-    """Decode a JPEG or PNG to a square, upright RGB picture, shape ``(S, S, 3)``, uint8.
+def decode(raw: bytes, wanted: int, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
+    """Decode a JPEG or PNG to RGB.
 
     1-bit, grey, palette and CMYK pictures become RGB; of 16 bits a channel the high eight are kept; transparency
-    shows white, as on the worker's page. Colour profiles are ignored. The EXIF orientation is applied, because the
-    backbones have learned upright pictures and a class has no coordinates; boxes and masks are in stored pixels,
-    so a detector must not use this function. Large JPEGs are scaled by a power of two while they are decoded, to no
-    less than twice the size asked for.
+    shows white, as on the worker's page. Colour profiles are ignored. The EXIF orientation is handed on, because the
+    backbones have learned upright pictures and a class has no coordinates; boxes and masks are in stored pixels.
+
+    Parameters
+    ----------
+    wanted
+        Pixels that the caller needs of each side: large JPEGs are scaled by a power of two while they are decoded, to
+        no less than this.
 
     Raises
     ------
@@ -105,14 +81,15 @@ def decode_image(raw: bytes, framing: Framing, limits: ImageLimits = DEFAULT_LIM
         ``INVALID_IMAGE`` with the reason.
     """
     image = open_image(raw, limits)
-    target = 2 * (framing.short_side or framing.size)
+    orientation = orientation_of(image.info.get("exif", b""))
+    pixels = fast_jpeg(raw, image.size, wanted) if image.format == "JPEG" and image.mode in {"L", "RGB"} else None
+    if pixels is not None:
+        return Picture(pixels, orientation)
     try:
-        image.draft(None, (target, target))
+        image.draft(None, (wanted, wanted))
         image.load()
-        orientation = orientation_of(image.info.get("exif", b""))
-        # Shrinking first: what follows then works on a few thousand pixels instead of millions.
-        square = _resized(plain(image), framing)
-        return np.ascontiguousarray(on_white(upright(square, orientation)))
+        orientation = orientation_of(image.info.get("exif", b""))  # in a PNG it may come after the pixels
+        return Picture(np.array(on_white(plain(image))), orientation)
     except (*BROKEN, Warning) as error:  # a Warning arrives only where the user made warnings errors
         raise ObjectError(INVALID_IMAGE, f"cannot be decoded: {_reason(error)}") from error
 
@@ -166,13 +143,6 @@ def plain(image: Image) -> Image:
     return image.convert("RGB")
 
 
-def _resized(image: Image, framing: Framing) -> Image:
-    from PIL.Image import Resampling
-
-    method = Resampling.BICUBIC if framing.bicubic else Resampling.BILINEAR
-    return image.resize((framing.size, framing.size), method, framing.box(*image.size))
-
-
 def on_white(image: Image) -> Image:
     """Turn what `plain` returns into RGB."""
     from PIL import Image as PillowImage
@@ -202,20 +172,15 @@ def orientation_of(exif: bytes) -> int:
     return 1
 
 
-def upright(image: Image, orientation: int) -> Image:
-    """Turn a picture as its EXIF orientation says; turning after resizing to a square gives the same, for less work."""
-    from PIL.Image import Transpose
-
-    turn = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn ``(H, W, ...)`` pixels as their EXIF orientation, 1 to 8, says; a view."""
+    if orientation in {5, 6, 7, 8}:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    return pixels
 
 
 def _looks_like(raw: bytes) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 
 from autolabel.errors import ObjectError
 from autolabel.inference.encoder import Modality, State, View, fingerprint_of
-from autolabel.inference.images import DEFAULT_LIMITS, INVALID_IMAGE, Framing, ImageLimits, decode_image
+from autolabel.inference.images import DEFAULT_LIMITS, INVALID_IMAGE, ImageLimits, Picture, decode, upright
+from autolabel.inference.jpeg import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ DIRECTIONS = 8
 THUMBNAIL_WEIGHT = 0.4
 """Length of the thumbnail's part of a vector; the edges' part has length 1."""
 
-_LUMA = np.asarray([0.299, 0.587, 0.114], np.float32)
+_LUMA = (np.float32(0.299), np.float32(0.587), np.float32(0.114))
 
 
 class PixelEncoder:
@@ -36,8 +37,9 @@ class PixelEncoder:
     name = "pixels"
     dim = CELLS * CELLS * (DIRECTIONS + 3)
     modality = Modality.IMAGE
-    window = 256
+    window = 64
     views = (View(dim),)
+    wanted = 2 * SIDE
     fingerprint = fingerprint_of(
         "", {"kind": "pixels", "version": VERSION, "shape": [SIDE, CELLS, DIRECTIONS], "weight": THUMBNAIL_WEIGHT}
     )
@@ -49,15 +51,27 @@ class PixelEncoder:
         """Decode to ``(24, 24, 3)`` uint8; `ObjectError` for what is no picture."""
         if isinstance(raw, str):
             raise ObjectError(INVALID_IMAGE, "a text, but pixels reads pictures; use a text encoder")
-        return decode_image(raw, Framing(SIDE, cut=0.0), self._limits)
+        return self.prepare_picture(decode(raw, self.wanted, self._limits))
+
+    def prepare_picture(self, picture: Picture) -> NDArray[np.uint8]:
+        """Squeeze a picture into ``(24, 24, 3)``. Pillow does it, so that drawings can be labeled without torch."""
+        from PIL import Image
+
+        small = Image.fromarray(picture.pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        return np.ascontiguousarray(upright(np.asarray(small), picture.orientation))
 
     def encode(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Encode ``(24, 24, 3)`` squares; shape ``(B, 176)``, float32."""
         if not batch:
             return np.empty((0, self.dim), np.float32)
         rgb: NDArray[np.float32] = np.stack(batch).astype(np.float32) / np.float32(255)
-        luma: NDArray[np.float32] = rgb @ _LUMA
+        luma: NDArray[np.float32] = sum(weight * rgb[..., channel] for channel, weight in enumerate(_LUMA))  # type: ignore[assignment]  # sum() of no channels would be 0
         return np.concatenate([edges(luma), np.float32(THUMBNAIL_WEIGHT) * thumbnails(rgb, luma)], axis=1)
+
+    @property
+    def route(self) -> str:
+        """Only the decoder makes a difference."""
+        return decoder()
 
     def state(self) -> State:
         """Nothing is fitted on the pool."""
@@ -79,9 +93,10 @@ def edges(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     votes = np.zeros((*luma.shape, DIRECTIONS), np.float32)
     np.put_along_axis(votes, direction, strength[..., None] * (1 - share), axis=3)
     np.put_along_axis(votes, (direction + 1) % DIRECTIONS, strength[..., None] * share, axis=3)
-    near = _nearness()
-    cells = np.einsum("ay,nyxd,bx->nabd", near, votes, near, optimize=True)
-    return _unit(np.sqrt(cells.reshape(len(luma), -1)))
+    # Two products a picture instead of one for the batch: a picture gets the same bytes whatever stands beside it.
+    near, side = _nearness(), luma.shape[-1]
+    rows = (near @ votes.reshape(len(luma), side, -1)).reshape(len(luma), CELLS, side, DIRECTIONS)
+    return _unit(np.sqrt((near @ rows).reshape(len(luma), -1)))
 
 
 def thumbnails(rgb: NDArray[np.float32], luma: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ either alone on TREC, AG News and Banking77.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class TfidfEncoder:
 
     name = "tfidf"
     modality = Modality.TEXT
-    window = 4096
+    window = 256
 
     def __init__(self, state: State | None = None) -> None:
         self._vectorizers: list[Any] = []
@@ -121,6 +122,11 @@ class TfidfEncoder:
         vectors = np.asarray(counted @ self._projection, dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+
+    @property
+    def route(self) -> str:
+        """Which scikit-learn splits the texts and counts."""
+        return f"scikit-learn {version('scikit-learn')}"
 
     def state(self) -> State:
         """Return what `restore` takes; empty before fitting.

@@ -13,14 +13,16 @@ import torch
 from torch import nn
 
 from autolabel.errors import CheckpointError, SettingsError
-from autolabel.inference.backbone import ImageInput, TorchImageEncoder
+from autolabel.inference.backbone import ImageEncoder, ImageInput
 from autolabel.inference.encoder import View, digest_of
-from autolabel.inference.images import Framing
+from autolabel.inference.framing import Framing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+
+    from autolabel.inference.runtimes.device import Compute
 
 PREFIX = "torchvision:"
 
@@ -33,7 +35,7 @@ _RECTIFIED = (
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
-def torchvision_encoder(architecture: str, *, device: torch.device, bf16: bool = False) -> TorchImageEncoder:
+def torchvision_encoder(architecture: str, *, compute: Compute) -> ImageEncoder:
     """Build an encoder from torchvision's default weights; the first use downloads them to torch's cache.
 
     Raises
@@ -47,14 +49,13 @@ def torchvision_encoder(architecture: str, *, device: torch.device, bf16: bool =
     state = _download(architecture)
     network, dim = network_from_state(architecture, state)
     weights = digest_of({name: tensor.numpy() for name, tensor in network.state_dict().items()})
-    return TorchImageEncoder(
+    return ImageEncoder(
         PREFIX + architecture,
         network,
         (View(dim, rectified=is_rectified(architecture)),),
         weights=weights,
         wants=wants,
-        device=device,
-        bf16=bf16,
+        compute=compute,
     )
 
 

@@ -29,10 +29,12 @@ def record_answer(
     """
     content = None if answer.content is None else to_json(answer.content)
     connection.execute(
-        "INSERT INTO answer (object, worker, content, submitted, seconds, extra, lease) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO answer (object, worker, panel, content, submitted, seconds, extra, lease)"
+        " VALUES (?, ?, (SELECT 1 + (again IS NOT NULL) FROM task WHERE object = ?), ?, ?, ?, ?, ?)",
         (
             answer.object,
             answer.worker,
+            answer.object,
             content,
             answer.submitted or at,
             answer.seconds,

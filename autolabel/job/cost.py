@@ -26,6 +26,9 @@ class Cost:
 
     answers: int
     answers_micro: int
+    repeated: int
+    """Answers of second panels, which are not among `answers`."""
+    repeated_micro: int
     human_objects: int
     human_objects_micro: int
     machine_objects: int
@@ -37,7 +40,7 @@ class Cost:
     @property
     def human_micro(self) -> int:
         """Everything people cost."""
-        return self.answers_micro + self.human_objects_micro
+        return self.answers_micro + self.repeated_micro + self.human_objects_micro
 
     @property
     def total_micro(self) -> int:
@@ -63,16 +66,20 @@ def add_up(store: JobStore, prices: PriceList, *, workers: int, machine: int) ->
     sums = {
         row["kind"]: (row["n"], row["micro"])
         for row in store.rows(
-            "SELECT kind, COUNT(*) AS n, COALESCE(SUM(micro_usd), 0) AS micro FROM ledger GROUP BY kind"
+            "SELECT IIF(panel = 2, 'repeat', kind) AS kind, COUNT(*) AS n, COALESCE(SUM(micro_usd), 0) AS micro"
+            " FROM ledger LEFT JOIN answer USING (object, worker) GROUP BY 1"
         )
     }
     answers, answers_micro = sums.get("answer", (0, 0))
+    repeated, repeated_micro = sums.get("repeat", (0, 0))
     objects, objects_micro = sums.get("human-object", (0, 0))
     row = store.one("SELECT COALESCE(SUM(seconds), 0) AS seconds FROM step")
     seconds = float(row["seconds"]) if row else 0.0
     return Cost(
         answers=answers,
         answers_micro=answers_micro,
+        repeated=repeated,
+        repeated_micro=repeated_micro,
         human_objects=objects,
         human_objects_micro=objects_micro,
         machine_objects=machine,
@@ -92,7 +99,8 @@ def ledger_lines(
     """
     yield HEADER
     for row in store.stream(
-        "SELECT ledger.*, task.purpose FROM ledger JOIN task USING (object) ORDER BY object, kind, worker"
+        "SELECT ledger.*, IIF(panel = 2, 'repeat', task.purpose) AS purpose FROM ledger JOIN task USING (object)"
+        " LEFT JOIN answer USING (object, worker) ORDER BY object, kind, worker"
     ):
         yield _line(row["object"], row["purpose"], row["kind"], row["worker"], 1, row["micro_usd"])
     behind_number = _line("", "machine", "machine-object", "", 1, prices.machine_object)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autolabel.api.describe import JobStatus, job_reference_code
-from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, StorageError
+from autolabel.consolidation.redundancy import Redundancy
+from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, SettingsError, StorageError
 from autolabel.job.clock import Clock, iso
 from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
@@ -24,16 +25,19 @@ from autolabel.storage.durable import failpoint, make_folder, sync_folder, write
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
-from autolabel.tasks import worker_template
+from autolabel.tasks import CrowdTask, worker_template
 from autolabel.tasks.liquid import WorkerTemplate
 from autolabel.workforce.lambdas import Lambdas
+from autolabel.workforce.simulated import SimulatedWorkforce
 from autolabel.workforce.spec import absolute_spec, check_spec
+from autolabel.workforce.truth import read_gold
 from autolabel.workforce.web import is_web, web_settings
 
 if TYPE_CHECKING:
     from autolabel.api.kinds import TaskKind
     from autolabel.api.request import LabelingJobRequest
     from autolabel.job.settings import Settings
+    from autolabel.tasks import Task
 
 CHUNK = 8 << 20
 
@@ -48,8 +52,9 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
     if uri is None and request.consolidation_lambda is None:
         raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
     categories = None if uri is None else storage.read(uri)
-    task = task_of(request, kind, categories, name=uri or "")
+    task = task_of(request, kind, categories, name=uri or "", consolidation=settings.consolidation)
     _check_lambdas(request, settings)
+    _check_crowd(settings, task)
     template = _template(request, settings, kind, storage)
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
@@ -67,10 +72,10 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
             limits=Limits(max_objects=settings.max_objects),
         )
         index.save(partial.index)
-        if settings.workforce is not None:
-            settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
-            with Manifest(partial.manifest, index) as manifest:  # people who cannot answer are found out now
-                check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+        with Manifest(partial.manifest, index) as manifest:
+            settings = _check_people(settings, request, manifest, task)
+            if settings.gold is not None:
+                settings = _snapshot_gold(settings.gold, settings, request, partial, manifest, task)
         if categories is not None:
             write_atomically(partial.categories, categories)
         if template is not None:
@@ -137,6 +142,46 @@ def _template(request: LabelingJobRequest, settings: Settings, kind: TaskKind, s
         return None
     WorkerTemplate(text, lambda uri: uri).render({"taskObject": "", "labels": []})  # raises InvalidRequestError
     return text
+
+
+def _check_crowd(settings: Settings, task: Task) -> None:
+    """Refuse what needs to know how answers become labels where a Lambda function of the job's own makes them."""
+    if isinstance(task, CrowdTask):
+        return
+    for name, found, expected in (
+        ("redundancy", settings.redundancy.value, Redundancy.FIXED.value),
+        ("gold", settings.gold, None),
+        ("repeats", settings.repeats, 0.0),
+    ):
+        if found != expected:
+            raise SettingsError(
+                f"found {name} = {found!r}, which a job cannot have whose labels a Lambda function of its own makes; "
+                f"expected {expected!r}"
+            )
+
+
+def _check_people(settings: Settings, request: LabelingJobRequest, manifest: Manifest, task: Task) -> Settings:
+    """Find out now whether people cannot answer; return the settings with the workforce's paths made absolute."""
+    if settings.workforce is None:
+        return settings
+    settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
+    people = check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+    needed = request.workers_per_object * (2 if settings.repeats else 1)
+    if isinstance(people, SimulatedWorkforce) and len(people.workers) < needed:
+        raise SettingsError(
+            f"the simulated workforce has {len(people.workers)} workers; {needed} different people are needed for an "
+            f"object{' that is repeated' if settings.repeats else ''}; give it workers={needed} or more"
+        )
+    return settings
+
+
+def _snapshot_gold(
+    path: str, settings: Settings, request: LabelingJobRequest, folder: JobFolder, manifest: Manifest, task: Task
+) -> Settings:
+    """Keep the truth of the gold objects in the job: whatever becomes of the file, the job measures against this."""
+    gold = read_gold(path, Sources(manifest), task, attribute=request.label_attribute)
+    write_atomically(folder.gold, json.dumps({str(number): label for number, label in gold.items()}).encode())
+    return msgspec.structs.replace(settings, gold=str(Path(path).absolute()))
 
 
 def _root_of(request: LabelingJobRequest, settings: Settings) -> str | None:

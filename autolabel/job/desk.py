@@ -223,7 +223,7 @@ class Desk:
             allowed = may_work()
             holders = {row[0] for row in tables.execute("SELECT DISTINCT worker FROM lease WHERE state = 'active'")}
             self._queue.dismiss(tables, now, holders - set(allowed))
-        (batch,) = tables.execute("SELECT MIN(batch) FROM task WHERE frozen IS NULL").fetchone()
+        (batch,) = tables.execute("SELECT MIN(COALESCE(again, batch)) FROM task WHERE frozen IS NULL").fetchone()
         (latest,) = tables.execute("SELECT MAX(id) FROM event").fetchone()
         if batch is None:
             return True, latest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from autolabel.api.arns import ModelArn
 from autolabel.api.describe import JobStatus
 from autolabel.errors import JobFailedError
 from autolabel.job.clock import iso
+from autolabel.job.labels import withdraw_open_tasks
 from autolabel.job.look import Look, stored_look
 from autolabel.job.output import write_batch_files, write_output
-from autolabel.job.people import withdraw_open_tasks
 from autolabel.job.pool import State, count
+from autolabel.job.reference import reference_facts
 from autolabel.job.rounds import Round, round_name, training_set
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import set_fact
@@ -61,7 +63,7 @@ def finish_stopped(run: Run) -> None:
     run.steps.skip_to("stop")
     run.steps.run("stop", lambda: withdraw_open_tasks(run))
     look = stored_look(run)
-    row = run.store.one("SELECT COALESCE(MAX(batch), 0) AS n FROM task")
+    row = run.store.one("SELECT COALESCE(MAX(COALESCE(again, batch)), 0) AS n FROM task")
     run.batches = run.collected = row["n"] if row else 0
     run.published = run.steps.count_before("files-", "stop")
     publish_batch(run, look)
@@ -117,7 +119,8 @@ def _write_certificate(run: Run, look: Look | None, *, stopped: bool) -> StepOut
 
 def certify(run: Run, look: Look | None, *, stopped: bool) -> Certificate:
     """Write the certificate from the stored steps and the labels: nothing in it is remembered, all is counted."""
-    tally = np.bincount(final_states(run, look), minlength=len(State))
+    states = final_states(run, look)
+    tally = np.bincount(states, minlength=len(State))
     delivered = Delivered(
         people=int(tally[State.PEOPLE] + tally[State.CHAINED_PEOPLE]),
         machine=int(tally[State.MACHINE]),
@@ -125,5 +128,7 @@ def certify(run: Run, look: Look | None, *, stopped: bool) -> Certificate:
     )
     quality, seed = run.settings.quality, run.settings.seed
     if look is None:
-        return Certificate.without_look(quality, delivered, seed=seed, stopped=stopped)
-    return Certificate.of(quality, look.audited(), delivered, seed=seed, stopped=stopped)
+        certificate = Certificate.without_look(quality, delivered, seed=seed, stopped=stopped)
+    else:
+        certificate = Certificate.of(quality, look.audited(), delivered, seed=seed, stopped=stopped)
+    return replace(certificate, reference=reference_facts(run, states, certificate.wrong_at_most))

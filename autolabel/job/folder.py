@@ -66,6 +66,11 @@ class JobFolder:
         return self.state / "input.manifest"
 
     @property
+    def gold(self) -> Path:
+        """Truth of the gold objects, by object number; not there when the job has none."""
+        return self.state / "gold.json"
+
+    @property
     def index(self) -> Path:
         """Byte offsets into the snapshot."""
         return self.state / "index"

@@ -32,6 +32,10 @@ BLIND_SHARE = 0.1
 PLANTED_SHARE = 0.05
 
 
+MEASURING = frozenset({Purpose.AUDIT, Purpose.GOLD})
+"""What people have to say unaided: the machine is measured by it, or they are. Second panels see no guess either."""
+
+
 class Treatment(StrEnum):
     """What is done with a guess."""
 
@@ -56,7 +60,7 @@ def guesses_for(run: Run, batch: int, purpose: Purpose, chosen: Batch) -> list[G
 
     Wrong ones are planted only where the model is surer than for half of the batch, so that they are wrong indeed.
     """
-    if not run.settings.guesses or purpose is Purpose.AUDIT or not len(chosen.objects):
+    if not run.settings.guesses or purpose in MEASURING or not len(chosen.objects):
         return []
     row = run.store.one("SELECT name FROM step WHERE name LIKE 'round-%.learn' ORDER BY position DESC LIMIT 1")
     record = run.steps.stored(row["name"]) if row is not None else None
@@ -106,7 +110,7 @@ def effect_of_guesses(run: Run) -> dict[str, Any] | None:
     agreed: dict[str, list[bool]] = {each.value: [] for each in Treatment}
     for row in run.store.stream(
         "SELECT answer.content, answer.seconds, answer.extra, guess.label, treatment FROM answer"
-        " JOIN guess USING (object) WHERE answer.content IS NOT NULL AND answer.lease IS NOT NULL"
+        " JOIN guess USING (object) WHERE answer.content IS NOT NULL AND answer.lease IS NOT NULL AND panel = 1"
     ):
         seen = json.loads(row["extra"]).get("guessShown", False)
         if row["treatment"] != Treatment.BLIND and not seen:

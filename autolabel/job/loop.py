@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autolabel.job.finish import finish, publish_batch
+from autolabel.job.gold import ask_gold
 from autolabel.job.look import look, machine_labels_of
 from autolabel.job.people import ask
+from autolabel.job.repeats import repeat_some
 from autolabel.job.rest import label_rest
 from autolabel.job.rounds import (
     check_probe,
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 def label_dataset(run: Run) -> None:
     """Walk the job to its end, or to where people must answer (`WaitingForPeople`).
 
-    index -> embed -> probe -> rounds of (select, people, train, score, plan) -> look (freeze, audit, certify,
-    machine-label) -> people take the rest -> final model, certificate, output.
+    index -> embed -> probe -> gold -> rounds of (select, people, train, score, plan) -> look (freeze, audit, certify,
+    machine-label) -> people take the rest -> second panels -> final model, certificate, output.
     """
     start(run)
     if run.request.automated:
@@ -37,6 +39,8 @@ def label_dataset(run: Run) -> None:
 
     probe = ask(run, "probe", Purpose.TRAIN, lambda: choose_probe(run))
     check_probe(run, probe)
+
+    ask_gold(run)
 
     found = None
     if run.request.automated:
@@ -50,4 +54,5 @@ def label_dataset(run: Run) -> None:
         found = look(run, last)
 
     label_rest(run, machine_labels_of(found))
+    repeat_some(run, found)
     finish(run, found)

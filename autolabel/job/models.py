@@ -204,7 +204,9 @@ def learner_for(folder: JobFolder, settings: Settings, task: Task) -> Learner:
     chosen = msgspec.json.decode(folder.model_choice.read_bytes(), type=_Chosen)
     checkpoint = Checkpoint.load_tar(folder.checkpoint.read_bytes()) if chosen.warm else None
     state = encoder_state(checkpoint) if checkpoint is not None else None
-    encoder = encoder_for(chosen.encoder, device=settings.device, size=settings.image_size, state=state)
+    encoder = encoder_for(
+        chosen.encoder, device=settings.device, size=settings.image_size, state=state, trials=folder.embeddings
+    )
     return ClassificationLearner(
         encoder,
         kind=task.kind,

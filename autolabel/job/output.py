@@ -14,7 +14,7 @@ import numpy as np
 
 from autolabel.job.clock import parse
 from autolabel.job.cost import ledger_lines
-from autolabel.job.people import answers_of
+from autolabel.job.labels import answers_of
 from autolabel.job.steps import StepOutput
 from autolabel.manifest.output import Additions, Splice, failed_fields, iso_micro, write_manifest
 from autolabel.storage.durable import write_atomically
@@ -41,7 +41,7 @@ def write_batch_files(run: Run, batch: int) -> StepOutput:
     answers = answers_of(run.store, batch)
     rows = run.store.rows("SELECT * FROM label WHERE batch = ? AND source = 'people' ORDER BY object", batch)
     fields = {row["object"]: _people_fields(run, row) for row in rows}
-    frozen = run.store.one("SELECT frozen FROM task WHERE batch = ? LIMIT 1", batch)
+    frozen = run.store.one("SELECT frozen FROM task WHERE batch = ? OR again = ? LIMIT 1", batch, batch)
     if frozen is None:
         msg = f"batch {batch} was never asked"
         raise RuntimeError(msg)

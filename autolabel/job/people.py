@@ -1,4 +1,4 @@
-"""Asking people: batches go out, answers come in, labels are consolidated. Nobody is asked or paid twice."""
+"""Asking people: batches go out and answers come in. Nobody is asked or paid twice."""
 
 from __future__ import annotations
 
@@ -6,35 +6,29 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from autolabel.consolidation.redundancy import first_answers
 from autolabel.errors import AnswerError
 from autolabel.job.answers import record_answer
+from autolabel.job.belief import belief_of
 from autolabel.job.clock import iso
 from autolabel.job.functions import NOT_REQUIRED, prepare
-from autolabel.job.functions import consolidate as consolidate_by_function
 from autolabel.job.guesses import guesses_for, store_guesses
+from autolabel.job.labels import INFORMED, answers_so_far, label_batch, purpose_of, settled_labels
+from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
-from autolabel.job.window import QUEUED, freeze, is_settled, open_more, publish_tasks
-from autolabel.manifest.output import iso_micro
+from autolabel.job.window import BATCH, QUEUED, cutoff, freeze, is_settled, open_more, publish_tasks, want_more
 from autolabel.report.data import Purpose
+from autolabel.tasks.base import CrowdTask
 from autolabel.workforce.base import Answer, HumanTask
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from autolabel.job.run import Run
-    from autolabel.job.store import JobStore
+    from autolabel.job.steps import StepRecord
     from autolabel.selection.batch import Batch
-    from autolabel.tasks.base import Consolidated
-
-EXPIRED = (
-    "ClientError: Annotation tasks expired.  Probable Reasons are 1) TaskAvailabilityLifetimeInSeconds parameter is "
-    "too small.  2) Reward is too low for workers to work on the task.  3) If you use a custom html template, your "
-    "template may be broken.  4) Data (image/video/text) sent for annotation is broken or too big, preventing "
-    "completion.  5) All workers declined the tasks."
-)
-"""Ground Truth's own failure reason: clients match it, so it is kept to the letter."""
 
 
 class WaitingForPeople(Exception):  # noqa: N818 - a signal to the caller, not an error
@@ -55,7 +49,8 @@ class Submitted:
 def ask(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) -> list[int]:
     """Have people label the objects that `choose` names; return those that got a label.
 
-    Two steps: publishing the batch, and consolidating it once everybody answered. Between them the walk ends with
+    Two steps: publishing the batch, and consolidating it once everybody answered; with adaptive redundancy steps
+    between them that ask more people about some objects. Where people have to answer first the walk ends with
     `WaitingForPeople`. An empty choice asks nobody.
     """
     batch = publish(run, name, purpose, choose)
@@ -74,19 +69,51 @@ def publish(run: Run, name: str, purpose: Purpose, choose: Callable[[], Batch]) 
 
 def collect(run: Run, name: str, batch: int) -> list[int]:
     """Consolidate a batch that everybody answered, or end the walk with `WaitingForPeople`; return what got a label."""
+    labeled = settle(
+        run, name, batch, lambda: answers_so_far(run.store, run, batch), lambda: label_batch(run, batch, name=name)
+    )
+    found: list[int] = labeled.result["labeled"]
+    return found
+
+
+def settle(
+    run: Run,
+    name: str,
+    batch: int,
+    answers: Callable[[], Sequence[tuple[int, str, Any]]],
+    consolidate: Callable[[], StepOutput],
+) -> StepRecord:
+    """Have a published batch answered, by more people where redundancy is adaptive, and consolidate it.
+
+    `answers` gives what is known so far, the batch's own answers under its objects' numbers. The batch is frozen before
+    it is consolidated, so that nobody can change an answer between reading and storing.
+    """
+    for turn in range(1, run.request.workers_per_object - first_slots(run) + 1):
+        step = f"{name}.more-{turn}"
+        if not run.steps.known(step) and not is_settled(run.store.one, run.rules, run.clock.now(), batch):
+            raise WaitingForPeople
+        asked = run.steps.run(step, lambda: _ask_more(run, name, batch, answers()))
+        if not asked.result["objects"]:
+            break
     label_step = f"{name}.labels"
     if not run.steps.known(label_step):
         _freeze(run, batch)
-    labeled = run.steps.run(label_step, lambda: _consolidate(run, batch))
+    settled = run.steps.run(label_step, consolidate)
     run.collected = batch
-    found: list[int] = labeled.result["labeled"]
-    return found
+    return settled
+
+
+def first_slots(run: Run) -> int:
+    """Answers that each object is first asked for; all of them where a Lambda function consolidates them."""
+    if run.request.consolidation_lambda is not None:
+        return run.request.workers_per_object
+    return first_answers(run.request.workers_per_object, run.settings.redundancy)
 
 
 def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     prepared = prepare(run, chosen.objects.tolist())
     numbers = chosen.objects.tolist() if prepared is None else sorted(prepared.inputs)
-    slots = run.request.workers_per_object
+    slots = first_slots(run)
     batch = run.batches + 1
     now = run.clock.now()
     at = iso(now)
@@ -111,11 +138,45 @@ def _publish(run: Run, purpose: Purpose, chosen: Batch) -> StepOutput:
     return StepOutput(result, rows=rows if numbers or result.get("spared") else None)
 
 
-def _freeze(run: Run, batch: int) -> None:
-    """Take no more answers to a batch once everybody answered or its time is over; else raise `WaitingForPeople`.
+def _ask_more(run: Run, name: str, batch: int, answers: Sequence[tuple[int, str, Any]]) -> StepOutput:
+    """Ask one more person about the objects whose label is not sure enough for the price of an answer.
 
-    Answers are read for consolidation after that, so that nobody can change one between reading and storing.
+    An object that nobody has answered yet is always worth another answer; none gets more than
+    NumberOfHumanWorkersPerDataObject, and none is asked again whose time before people ran out.
     """
+    if not isinstance(run.task, CrowdTask):
+        msg = f"{run.task.kind} cannot say which objects are worth another answer"
+        raise TypeError(msg)
+    most = run.request.workers_per_object
+    now = run.clock.now()
+    left = {
+        row["object"]: most - row["asked"]
+        for row in run.store.rows(
+            "SELECT object, IIF(again IS NULL, slots, again_slots) AS asked FROM task"  # noqa: S608 - no values
+            f" WHERE {BATCH} = ? AND asked < ? AND opened > ?",
+            batch,
+            most,
+            cutoff(run.rules, now),
+        )
+    }
+    answered = {number for number, _, _ in answers}
+    price, error_value = run.settings.answer_and_error(run.prices.answer / MICRO)
+    undecided = {number: left[number] for number in sorted(left.keys() & answered)}
+    belief = belief_of(run, name, list(undecided)) if purpose_of(run, batch) in INFORMED else {}
+    settled = settled_labels(run, batch) if purpose_of(run, batch) is Purpose.AUDIT else None
+    chosen = sorted(left.keys() - answered) + run.task.worth_asking(
+        answers, left=undecided, price=price, error_value=error_value, belief=belief, settled=settled
+    )
+
+    def rows(connection: sqlite3.Connection) -> None:
+        want_more(connection, run.rules, now, chosen)
+        add_event(connection, iso(now), "answers-wanted", batch=batch, objects=len(chosen))
+
+    return StepOutput({"objects": sorted(chosen)}, rows=rows if chosen else None)
+
+
+def _freeze(run: Run, batch: int) -> None:
+    """Take no more answers to a batch once everybody answered or its time is over; else raise `WaitingForPeople`."""
     now = run.clock.now()
     if not is_settled(run.store.one, run.rules, now, batch):
         raise WaitingForPeople
@@ -138,9 +199,9 @@ def open_tasks(run: Run) -> list[HumanTask]:
     return [
         HumanTask(
             object=row["object"],
-            batch=row["batch"],
+            batch=row["again"] or row["batch"],
             input=task_input(run, row),
-            workers=row["slots"],
+            workers=len(answered.get(row["object"], ())) + row["free"],
             answered_by=tuple(sorted(answered.get(row["object"], ()))),
         )
         for row in run.store.rows(
@@ -197,126 +258,3 @@ def _store_answer(run: Run, connection: sqlite3.Connection, answer: Answer, at: 
         run.task.label_from_answer(answer.content)  # raises AnswerError
     record_answer(connection, answer, at=at, price=run.prices.answer)
     return True
-
-
-def _consolidate(run: Run, batch: int, *, stopped: bool = False) -> StepOutput:
-    """Turn a batch's answers into labels; objects without any answer fail as Ground Truth says it, unless `stopped`."""
-    asked = [row["object"] for row in run.store.rows("SELECT object FROM task WHERE batch = ? ORDER BY object", batch)]
-    consolidated, reasons = _labels_of_people(run, batch, asked)
-    labeled = [number for number in asked if number in consolidated]
-    reasons |= {} if stopped else {number: EXPIRED for number in asked if number not in consolidated | reasons}
-    failed = sorted(reasons)
-    now = run.clock.now()
-    at, created = iso(now), iso_micro(now)
-
-    def rows(connection: sqlite3.Connection) -> None:
-        connection.executemany(
-            "INSERT INTO label (object, label, confidence, source, batch, created) VALUES (?, ?, ?, 'people', ?, ?)",
-            [
-                (number, to_json(consolidated[number].label), consolidated[number].confidence, batch, created)
-                for number in labeled
-            ],
-        )
-        connection.executemany(
-            "INSERT INTO failure (object, reason, retries, created) VALUES (?, ?, 1, ?)",
-            [(number, reasons[number], at) for number in failed],
-        )
-        connection.executemany(
-            "INSERT INTO ledger (object, worker, kind, quantity, micro_usd) VALUES (?, '', 'human-object', 1, ?)",
-            [(number, run.prices.human_object) for number in labeled],
-        )
-        connection.execute("UPDATE task SET closed = ? WHERE batch = ?", (at, batch))
-        add_event(connection, at, "batch-labeled", batch=batch, labeled=len(labeled), failed=len(failed))
-
-    labels = {str(number): consolidated[number].label for number in labeled}
-    return StepOutput({"labeled": labeled, "failed": failed, "labels": labels}, rows=rows)
-
-
-def consolidate_batch(
-    run: Run, batch: int, answers: list[tuple[int, str, Any]], objects: list[int], settled: dict[int, Any]
-) -> dict[int, Consolidated]:
-    """Consolidate a batch's answers: an audit's object by object, any other's with all answers together.
-
-    `settled` are the labels by people of earlier batches.
-    """
-    if not objects:
-        return {}
-    row = run.store.one("SELECT purpose FROM task WHERE batch = ? LIMIT 1", batch)
-    if row is not None and row["purpose"] == Purpose.AUDIT:
-        return run.task.consolidate_audit(answers, objects=objects, settled=settled)
-    return run.task.consolidate(answers, objects=objects)
-
-
-def _labels_of_people(run: Run, batch: int, asked: list[int]) -> tuple[dict[int, Consolidated], dict[int, str]]:
-    """Make labels of a batch's answers, by the task or by a Lambda function; beside them, why others have none."""
-    if run.request.consolidation_lambda is not None:
-        given = {
-            number: [answer for answer in answers if answer.content is not None]
-            for number, answers in answers_of(run.store, batch).items()
-        }
-        given = {number: answers for number, answers in given.items() if answers}
-        return consolidate_by_function(run, batch, given) if given else ({}, {})
-    answers = answers_so_far(run.store, run, batch)
-    answered = {number for number, _, _ in answers}
-    settled = {
-        row["object"]: json.loads(row["label"])
-        for row in run.store.stream("SELECT object, label FROM label WHERE source = 'people' AND batch < ?", batch)
-    }
-    objects = [number for number in asked if number in answered]
-    return consolidate_batch(run, batch, answers, objects, settled), {}
-
-
-def answers_so_far(store: JobStore, run: Run, batch: int) -> list[tuple[int, str, Any]]:
-    """Every answer that is not a decline up to a batch, as ``(object, worker, label)``, in a fixed order."""
-    return [
-        (row["object"], row["worker"], run.task.label_from_answer(json.loads(row["content"])))
-        for row in store.stream(
-            "SELECT object, worker, content FROM answer WHERE content IS NOT NULL"
-            " AND object IN (SELECT object FROM task WHERE batch <= ?) ORDER BY object, worker",
-            batch,
-        )
-    ]
-
-
-def answers_of(store: JobStore, batch: int) -> dict[int, list[Answer]]:
-    """Return a batch's answers by object, declines included."""
-    found: dict[int, list[Answer]] = {}
-    for row in store.stream(
-        "SELECT answer.* FROM answer JOIN task USING (object) WHERE batch = ? ORDER BY object, submitted, worker",
-        batch,
-    ):
-        content = None if row["content"] is None else json.loads(row["content"])
-        found.setdefault(row["object"], []).append(
-            Answer(
-                row["object"],
-                row["worker"],
-                content,
-                row["submitted"],
-                row["seconds"],
-                json.loads(row["extra"]),
-            )
-        )
-    return found
-
-
-def withdraw_open_tasks(run: Run) -> StepOutput:
-    """Close the open batches because the job stops: objects with answers get labels, the others stay as they were."""
-    open_batches = [row["batch"] for row in run.store.rows("SELECT DISTINCT batch FROM task WHERE closed IS NULL")]
-    with run.store.transaction() as connection:
-        for batch in open_batches:
-            freeze(connection, run.rules, run.clock.now(), batch, withdraw=True)
-    outputs = [_consolidate(run, batch, stopped=True) for batch in sorted(open_batches)]
-
-    def rows(connection: sqlite3.Connection) -> None:
-        for output in outputs:
-            if output.rows is not None:
-                output.rows(connection)
-
-    return StepOutput(
-        {
-            "labeled": [number for output in outputs for number in output.result["labeled"]],
-            "failed": [number for output in outputs for number in output.result["failed"]],
-            "labels": {number: label for output in outputs for number, label in output.result["labels"].items()},
-        },
-        rows=rows,
-    )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from autolabel.api.request import LabelingJobRequest
 
+FINAL = "(task.frozen IS NOT NULL OR (answer.panel = 1 AND task.again IS NOT NULL))"
+"""Whether an answer is used already: what a first panel said stays while the second one is asked."""
 NO_LEASE = "this task is not yours, or there is no such task"
 
 
@@ -174,7 +176,7 @@ class TaskQueue:
     def recent(self, connection: sqlite3.Connection, worker: str) -> list[dict[str, Any]]:
         """Return the worker's answers that may still be changed, latest first: ``lease``, ``object``, ``content``."""
         rows = connection.execute(
-            "SELECT lease.id, answer.object, answer.content, task.frozen FROM lease"
+            f"SELECT lease.id, answer.object, answer.content, {FINAL} AS final FROM lease"  # noqa: S608 - no values
             " JOIN answer ON answer.object = lease.object AND answer.worker = lease.worker"
             " JOIN task ON task.object = lease.object"
             " WHERE lease.worker = ? AND lease.state = 'submitted' ORDER BY lease.id DESC LIMIT ?",
@@ -183,7 +185,7 @@ class TaskQueue:
         return [
             {"lease": row["id"], "object": row["object"], "content": json.loads(row["content"])}
             for row in rows
-            if row["frozen"] is None
+            if not row["final"]
         ]
 
     def _find(self, connection: sqlite3.Connection, now: datetime, worker: str) -> int | None:
@@ -245,14 +247,15 @@ class TaskQueue:
     ) -> Receipt:
         """Judge a second answer under the same lease."""
         stored = connection.execute(
-            "SELECT answer.content, answer.submitted, answer.seconds, task.frozen FROM answer JOIN task USING (object)"
+            f"SELECT answer.content, answer.submitted, answer.seconds, {FINAL} AS final"  # noqa: S608 - no values
+            " FROM answer JOIN task USING (object)"
             " WHERE object = ? AND worker = ?",
             (row["object"], row["worker"]),
         ).fetchone()
         text = to_json(content)
         if stored["content"] == text:
             return Receipt(Verdict.REPEATED)
-        if stored["frozen"] is not None:
+        if stored["final"]:
             return Receipt(Verdict.REFUSED, "the answers to this object are being used already; yours stays as it was")
         newer = connection.execute(
             "SELECT COUNT(*) FROM (SELECT 1 FROM lease WHERE worker = ? AND state = 'submitted' AND id > ? LIMIT ?)",
@@ -305,7 +308,10 @@ def _tell(connection: sqlite3.Connection, now: datetime, kind: str, row: sqlite3
 
 
 def _guess(connection: sqlite3.Connection, number: int) -> Any:
-    row = connection.execute("SELECT label FROM guess WHERE object = ? AND treatment != 'blind'", (number,)).fetchone()
+    row = connection.execute(
+        "SELECT label FROM guess JOIN task USING (object) WHERE object = ? AND treatment != 'blind' AND again IS NULL",
+        (number,),
+    ).fetchone()
     return None if row is None else json.loads(row[0])
 
 

@@ -62,7 +62,12 @@ class JobReader:
             index = ManifestIndex.load(self.folder.index)
             kind = self.request.task_kind or index.kind
             categories = self.folder.categories
-            self.task = task_of(self.request, kind, categories.read_bytes() if categories.is_file() else None)
+            self.task = task_of(
+                self.request,
+                kind,
+                categories.read_bytes() if categories.is_file() else None,
+                consolidation=self.settings.consolidation,
+            )
             self.manifest = Manifest(self.folder.manifest, index)
         except (OSError, InvalidRequestError, SettingsError, msgspec.ValidationError, msgspec.DecodeError) as error:
             self._store.close()

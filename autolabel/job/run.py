@@ -143,14 +143,16 @@ class Run:
         """Say what the stopping conditions leave, now or after human batch `batch`. Only inside a step.
 
         MaxHumanLabeledObjectCount counts the objects that people are asked about in this job, even those that
-        failed: it is a limit on spending. MaxPercentageOfInputDatasetLabeled counts every labeled object, those that
-        came labeled in the manifest included; the percentage is rounded down.
+        failed: it is a limit on spending. What is repeated counts again, and is reserved from the start.
+        MaxPercentageOfInputDatasetLabeled counts every labeled object, those that came labeled in the manifest
+        included; the percentage is rounded down.
         """
         until = 1 << 62 if batch is None else batch
         human_left: int | None = None
         if self.request.max_human_labeled is not None:
             row = self.store.one("SELECT COUNT(*) AS n FROM task WHERE batch <= ?", until)
-            human_left = max(0, self.request.max_human_labeled - (row["n"] if row else 0))
+            most = int(round(self.request.max_human_labeled / (1 + self.settings.repeats), 9))
+            human_left = max(0, most - (row["n"] if row else 0))
         labels_left: int | None = None
         if self.request.max_percentage_labeled < 100:
             row = self.store.one("SELECT COUNT(*) AS n FROM label WHERE batch <= ?", until)

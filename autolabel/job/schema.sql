@@ -16,24 +16,27 @@ CREATE TABLE step (          -- work that is done once; `inputs` chains every st
     finished TEXT NOT NULL
 );
 
-CREATE TABLE task (          -- an object that people were asked to label; asked once in a job's life
+CREATE TABLE task (          -- an object that people were asked to label; asked once in a job's life, but for repeats
     object    INTEGER PRIMARY KEY,
     batch     INTEGER NOT NULL,
-    purpose   TEXT NOT NULL CHECK (purpose IN ('train', 'audit', 'rest')),
-    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 9),  -- answers wanted; may grow while it is open
-    free      INTEGER NOT NULL CHECK (free >= 0),              -- places that nobody has
-    busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),    -- places under a live lease
-    taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),   -- places whose answer is in
+    purpose   TEXT NOT NULL CHECK (purpose IN ('train', 'gold', 'audit', 'rest')),
+    slots     INTEGER NOT NULL CHECK (slots BETWEEN 1 AND 18),   -- answers asked for; grows while more are worth it
+    free      INTEGER NOT NULL CHECK (free >= 0),                -- places that nobody has
+    busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),      -- places under a live lease
+    taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),     -- places whose answer is in
+    lost      INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0),      -- places that the first panel left empty
     declines  INTEGER NOT NULL DEFAULT 0 CHECK (declines >= 0),  -- as many as slots, and it is sent to nobody else
     input     TEXT,           -- JSON; what a Lambda function made of the object for the worker's page
     published TEXT NOT NULL,
     opened    TEXT,           -- when it came before people; NULL while MaxConcurrentTaskCount others are open
     frozen    TEXT,           -- from when on no answer is taken: its batch is being consolidated
-    closed    TEXT,           -- when consolidated, failed or withdrawn
-    CHECK (free + busy + taken = slots)
+    closed    TEXT,           -- when consolidated, failed or withdrawn; NULL again while a second panel answers
+    again     INTEGER,        -- batch of the second panel of a repeated object
+    again_slots INTEGER NOT NULL DEFAULT 0 CHECK (again_slots BETWEEN 0 AND 9 AND slots - again_slots BETWEEN 1 AND 9),
+    CHECK (free + busy + taken + lost = slots)
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
-CREATE INDEX task_unfrozen ON task (batch) WHERE frozen IS NULL;
+CREATE INDEX task_unfrozen ON task (COALESCE(again, batch)) WHERE frozen IS NULL;
 CREATE INDEX task_queued ON task (object) WHERE opened IS NULL AND frozen IS NULL;
 CREATE INDEX task_working ON task (object)
     WHERE opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots));
@@ -85,6 +88,7 @@ END;
 CREATE TABLE answer (        -- one worker's answer to one object; content NULL is a decline
     object    INTEGER NOT NULL REFERENCES task (object),
     worker    TEXT NOT NULL,
+    panel     INTEGER NOT NULL DEFAULT 1 CHECK (panel IN (1, 2)),  -- 2: measures, and never makes a label
     content   TEXT,
     submitted TEXT NOT NULL,
     seconds   REAL,
@@ -107,8 +111,8 @@ BEGIN
 END;
 CREATE TRIGGER answer_is_final BEFORE UPDATE ON answer
     WHEN (SELECT frozen FROM task WHERE object = NEW.object) IS NOT NULL
-      OR EXISTS (SELECT 1 FROM label WHERE object = NEW.object)
-      OR (NEW.object, NEW.worker) != (OLD.object, OLD.worker) OR NEW.lease IS NOT OLD.lease
+      OR OLD.panel = 1 AND EXISTS (SELECT 1 FROM label WHERE object = NEW.object)
+      OR NEW.panel != OLD.panel OR (NEW.object, NEW.worker) != (OLD.object, OLD.worker) OR NEW.lease IS NOT OLD.lease
 BEGIN
     SELECT RAISE(ABORT, 'only the content of an open answer can be revised');
 END;
@@ -118,10 +122,10 @@ CREATE TABLE guess (         -- what the model thought of an object when people 
     label     TEXT NOT NULL,  -- JSON
     treatment TEXT NOT NULL CHECK (treatment IN ('shown', 'blind', 'planted'))  -- planted: shown, and wrong on purpose
 );
-CREATE TRIGGER guess_is_never_in_an_audit BEFORE INSERT ON guess
-    WHEN (SELECT purpose FROM task WHERE object = NEW.object) = 'audit'
+CREATE TRIGGER guess_is_never_in_a_measure BEFORE INSERT ON guess
+    WHEN (SELECT purpose FROM task WHERE object = NEW.object) IN ('audit', 'gold')
 BEGIN
-    SELECT RAISE(ABORT, 'who audits is not told what the model thinks');
+    SELECT RAISE(ABORT, 'who measures is not told what the model thinks');
 END;
 
 CREATE TABLE revision (      -- what an answer said before its worker changed it; nothing is overwritten

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autolabel.consolidation.classes import Consolidation
+from autolabel.consolidation.redundancy import Redundancy
 from autolabel.errors import SettingsError
 from autolabel.quality.contract import Contract, Quality
 from autolabel.quality.planner import Prices
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 TAG_PREFIX = "autolabel:"
 MICRO = 1_000_000
+ANSWERS_AN_ERROR = 40.0
+"""Answers that avoiding a wrong label is worth, unless dollars say otherwise."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +45,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Objects people label between two trainings; ``None`` chooses, never above MaxConcurrentTaskCount."""
     selection: str = "margin-diverse"
     """Strategy that chooses whom people label next; see `autolabel.selection.strategies`."""
+    redundancy: Redundancy = Redundancy.FIXED
+    """``fixed`` asks NumberOfHumanWorkersPerDataObject people about each object, ``adaptive`` two of them and one more
+    while that is worth its price."""
+    error_value: float | None = None
+    """Dollars that a wrong label costs, for adaptive redundancy; ``None``: 40 answers."""
+    consolidation: Consolidation = Consolidation.DAWID_SKENE
+    """How several answers become one label: ``dawid-skene``, ``ground-truth`` (AWS's variant) or ``majority``."""
+    model_prior: bool = False
+    """Whether the model has a vote in training labels that people disagree about; never in audits."""
+    gold: str | None = None
+    """File of objects whose truth is known: lines as in the manifest with a label. People are asked about them too."""
+    repeats: float = 0.0
+    """Share of the objects people label, in [0, 1], that a second panel of other people answers again."""
     workforce: str | None = None
     """``simulated:TRUTH``, ``files:FOLDER`` or ``web``; remembered for `resume`."""
     sets: bool = False
@@ -82,26 +99,32 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ("object_fee", self.object_fee),
             ("machine_price", self.machine_price),
             ("compute_price", self.compute_price),
+            ("error_value", self.error_value),
         ):
             if value is not None and not 0 <= value < MICRO:
                 raise SettingsError(f"found {name} = {value}; expected dollars from 0 up")
-        if self.seed < 0:
-            raise SettingsError(f"found seed = {self.seed}; expected 0 or more")
-        if self.batch is not None and self.batch < 1:
-            raise SettingsError(f"found batch = {self.batch}; expected at least 1")
-        if self.selection not in STRATEGIES:
-            raise SettingsError(f"found selection = {self.selection!r}; expected one of {', '.join(STRATEGIES)}")
-        if self.image_size is not None and not 32 <= self.image_size <= 1024:
-            raise SettingsError(f"found image_size = {self.image_size}; expected 32 to 1024 pixels")
-        if self.device not in {"auto", "cpu", "cuda"}:
-            raise SettingsError(f"found device = {self.device!r}; expected auto, cpu or cuda")
-        if self.threads < 0:
-            raise SettingsError(f"found threads = {self.threads}; expected 0 or more")
+        pools = self.consolidation is Consolidation.DAWID_SKENE or not self.model_prior
+        for name, found, fits, expected in (
+            ("consolidation", self.consolidation.value, pools, "dawid-skene, as model_prior needs"),
+            ("repeats", self.repeats, 0 <= self.repeats <= 1, "a share in [0, 1]"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("batch", self.batch, self.batch is None or self.batch >= 1, "at least 1"),
+            ("selection", self.selection, self.selection in STRATEGIES, f"one of {', '.join(STRATEGIES)}"),
+            ("image_size", self.image_size, 32 <= (self.image_size or 32) <= 1024, "32 to 1024 pixels"),
+            ("device", self.device, self.device in {"auto", "cpu", "cuda"}, "auto, cpu or cuda"),
+            ("threads", self.threads, self.threads >= 0, "0 or more"),
+        ):
+            if not fits:
+                raise SettingsError(f"found {name} = {found!r}; expected {expected}")
 
     @property
     def quality(self) -> Quality:
         """The promise asked for."""
         return Quality(self.error, self.confidence, self.contract)
+
+    def answer_and_error(self, answer_price: float) -> tuple[float, float]:
+        """Weigh an answer against an error, in one money: dollars, or answers where no dollars are given."""
+        return (1.0, ANSWERS_AN_ERROR) if self.error_value is None else (answer_price, self.error_value)
 
 
 class PriceList(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 from autolabel.api.kinds import TaskKind
 from autolabel.storage.base import StorageOptions
 from autolabel.storage.objects import object_reader
+from autolabel.storage.uri import is_s3
 
 if TYPE_CHECKING:
     from autolabel.api.request import LabelingJobRequest
@@ -26,11 +27,22 @@ def storage_options(settings: Settings, request: LabelingJobRequest) -> StorageO
     )
 
 
+AHEAD = 64
+"""Requests to S3 kept under way; how many the server gets is decided by `autolabel.storage.limit`."""
+
+
+LOOKED_AT = 100
+"""First objects whose references tell where the pictures are."""
+
+
 class TextSources:
     """Texts that stand in the manifest."""
 
+    ahead = 0
+
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
+        self.content = manifest.index.sha256
 
     def get(self, number: int) -> str:
         """Return the text of object `number`."""
@@ -38,11 +50,20 @@ class TextSources:
 
 
 class FileSources:
-    """Pictures that the manifest refers to."""
+    """Pictures that the manifest refers to.
 
-    def __init__(self, manifest: Manifest, objects: ObjectReader) -> None:
+    Parameters
+    ----------
+    root
+        Where relative references start; only whether it is in S3 matters here.
+    """
+
+    def __init__(self, manifest: Manifest, objects: ObjectReader, root: str | None) -> None:
         self._manifest = manifest
         self._objects = objects
+        self.content = manifest.index.sha256
+        first = next((source for source in Sources(manifest)[:LOOKED_AT] if source), "")
+        self.ahead = AHEAD if is_s3(first) or is_s3(root or "") else 0
 
     def get(self, number: int) -> bytes:
         """Read object `number`; `ObjectError` when this one cannot be read."""
@@ -73,4 +94,4 @@ def source_reader(manifest: Manifest, options: StorageOptions, settings: Setting
     """Return the reader of a job's objects."""
     if kind is TaskKind.TEXT_CLASSIFICATION:
         return TextSources(manifest)
-    return FileSources(manifest, object_reader(options, root=settings.root))
+    return FileSources(manifest, object_reader(options, root=settings.root), settings.root)

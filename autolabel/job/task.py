@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autolabel.api.categories import LabelCategories
 from autolabel.api.kinds import TaskKind
+from autolabel.consolidation.classes import Consolidation
 from autolabel.errors import InvalidRequestError
 from autolabel.tasks import task_for
 from autolabel.tasks.custom import Custom
@@ -19,8 +20,22 @@ if TYPE_CHECKING:
 FIRST_LINES = 1 << 20
 
 
-def task_of(request: LabelingJobRequest, kind: TaskKind, categories: bytes | None, *, name: str = "") -> Task:
+def task_of(
+    request: LabelingJobRequest,
+    kind: TaskKind,
+    categories: bytes | None,
+    *,
+    consolidation: Consolidation = Consolidation.DAWID_SKENE,
+    name: str = "",
+) -> Task:
     """Build the task of a request: custom where a consolidation Lambda of its own makes the labels.
+
+    Parameters
+    ----------
+    consolidation
+        How a built-in task makes one label of several answers.
+    name
+        What the categories were read from, for messages.
 
     Raises
     ------
@@ -29,7 +44,7 @@ def task_of(request: LabelingJobRequest, kind: TaskKind, categories: bytes | Non
     """
     if request.consolidation_lambda is None:
         names = LabelCategories.from_bytes(categories or b"", kind, name=name or "label categories").names
-        return task_for(kind, names)
+        return task_for(kind, names, consolidation=consolidation)
     names = LabelCategories.from_bytes(categories, name=name).names if categories is not None else ()
     return Custom(kind, names)
 

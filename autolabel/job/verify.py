@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from autolabel.errors import AnswerError, JobCorruptError, VerificationError
 from autolabel.job.finish import certify
 from autolabel.job.look import stored_look
+from autolabel.job.reference import gold_findings, repeat_findings
+from autolabel.job.repeats import second_labels
 from autolabel.job.verify_files import ledger_file, machine_file, output_manifest, scores_file, worker_responses
-from autolabel.job.verify_look import Answers, chained_labels, labels_by_people, ledger_rows, the_look
+from autolabel.job.verify_look import Answers, chained_labels, labels_by_people, ledger_rows, the_look, votes
 from autolabel.quality.certificate import Certificate
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def verify(run: Run) -> Verified:
         ("the scores file is the frozen one", lambda: scores_file(run)),
         ("the output manifest is what the job writes, byte by byte", lambda: output_manifest(run)),
         ("the machine's annotations are what the job writes", lambda: machine_file(run)),
+        ("the model's vote decided training labels only, as its stored beliefs say", lambda: votes(run, answers)),
+        ("what measured people's own errors follows from gold and second panels", lambda: _reference(run)),
         ("the worker-response files hold the answers that were paid", lambda: worker_responses(run)),
         ("every answer and every label was paid once, at its price", lambda: ledger_rows(run)),
         ("the ledger file is what the job writes", lambda: ledger_file(run)),
@@ -114,6 +118,11 @@ def _certificate(run: Run, certificate: Certificate) -> Iterator[str]:
         yield f"certificate.json has members no certificate has: {sorted(set(on_disk) - set(job_gives))}"
     if certificate.sentence != derived.sentence and on_disk.get("sentence") == derived.sentence:
         yield "the certificate's numbers do not say what its sentence says"
+
+
+def _reference(run: Run) -> Iterator[str]:
+    yield from gold_findings(run)
+    yield from repeat_findings(run, second_labels)
 
 
 def _short(value: Any) -> str:

@@ -141,7 +141,8 @@ def worker_responses(run: Run) -> Iterator[str]:
     stored = {
         (row["object"], row["worker"]): json.loads(row["content"])
         for row in run.store.stream(
-            "SELECT answer.*, task.batch FROM answer JOIN task USING (object) WHERE content IS NOT NULL"
+            "SELECT answer.*, IIF(panel = 1, task.batch, task.again) AS batch FROM answer JOIN task USING (object)"
+            " WHERE content IS NOT NULL"
         )
         if f"files-{row['batch']:03d}" in published
     }

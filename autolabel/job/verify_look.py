@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autolabel.job.belief import belief_from
 from autolabel.job.functions import functions_labels
+from autolabel.job.labels import EXPIRED, answers_so_far, consolidate_batch, purpose_of, with_vote
 from autolabel.job.look import draw, model_sha256, room_after_audit, stored_look, walked
-from autolabel.job.people import EXPIRED, answers_so_far, consolidate_batch
 from autolabel.job.rounds import Round, round_name
 from autolabel.job.start import read_chained
 from autolabel.quality.design import Frozen
 from autolabel.quality.prospect import Decision
+from autolabel.report.data import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +35,19 @@ class Answers:
 
     @cached_property
     def labels(self) -> dict[int, Consolidated]:
-        """What every answered object of a closed batch is labeled."""
+        """What every answered object of a closed batch is labeled, the model's vote included where it has one."""
+        run = self._run
+        found = dict(self.alone)
+        for name, batch in label_steps(run).items():
+            step = run.steps.stored(name)
+            if step is not None and step.arrays_sha256:
+                answers = answers_so_far(run.store, run, batch)
+                found |= with_vote(run, batch, answers, belief_from(step.arrays()))
+        return found
+
+    @cached_property
+    def alone(self) -> dict[int, Consolidated]:
+        """What people alone label every answered object of a closed batch."""
         run = self._run
         if run.request.consolidation_lambda is not None:
             return functions_labels(run)
@@ -45,6 +59,30 @@ class Answers:
             settled = {number: consolidated.label for number, consolidated in found.items()}
             found |= consolidate_batch(run, row["batch"], answers, objects, settled)
         return found
+
+
+def label_steps(run: Run) -> dict[str, int]:
+    """Batch of every step that made labels, by its name."""
+    rows = run.store.rows("SELECT name, result FROM step WHERE name LIKE '%.labels' AND name NOT LIKE 'repeat-%'")
+    return {row["name"]: json.loads(row["result"])["batch"] for row in rows}
+
+
+def votes(run: Run, answers: Answers) -> Iterator[str]:
+    """Say where the model had a vote that it may not have, and where what it changed is not what was stored."""
+    for name, batch in label_steps(run).items():
+        step = run.steps.stored(name)
+        if step is None:
+            continue
+        if step.arrays_sha256 and purpose_of(run, batch) is not Purpose.TRAIN:
+            yield f"step {name!r}: the model had a vote in labels that people are asked to give alone"
+        tipped = {
+            str(number): answers.alone[number].label
+            for number in step.result["labeled"]
+            if number in answers.alone and answers.alone[number].label != answers.labels[number].label
+        }
+        if tipped != step.result["tipped"]:
+            said = _short(step.result["tipped"])
+            yield f"step {name!r}: says that the model's vote changed {said}, it changed {_short(tipped)}"
 
 
 def labels_by_people(run: Run, answers: Answers) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy as np
 from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
+from autolabel.job.gold import gold_of
 from autolabel.job.guesses import effect_of_guesses
 from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
@@ -25,6 +27,7 @@ from autolabel.policy.round import Evidence
 from autolabel.policy.typical import forecast_before
 from autolabel.quality.prospect import Decision
 from autolabel.report.data import (
+    AgreementRow,
     CostRow,
     CostTable,
     FailureRow,
@@ -33,7 +36,9 @@ from autolabel.report.data import (
     Purpose,
     ReportData,
     RoundRow,
+    WorkerRow,
 )
+from autolabel.tasks.base import CrowdTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,19 +46,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autolabel.job.run import Run
+    from autolabel.tasks.base import Crowd
 
 FAILURES_SHOWN = 200
 
 
 def human_labels(run: Run) -> dict[str, int]:
-    """Labels by people, by what they were asked for; ``chained`` came with the manifest."""
-    found = {"train": 0, "audit": 0, "rest": 0, "chained": 0}
-    for row in run.store.rows(
-        "SELECT COALESCE(task.purpose, 'chained') AS purpose, COUNT(*) AS n FROM label LEFT JOIN task USING (object)"
-        " WHERE source != 'chained-machine' GROUP BY 1"
-    ):
-        found[row["purpose"]] = row["n"]
-    return found
+    """Labels by people, by what they were asked for; ``chained`` came with the manifest, ``gold`` is there if any."""
+    counted = {
+        row["purpose"]: row["n"]
+        for row in run.store.rows(
+            "SELECT COALESCE(task.purpose, 'chained') AS purpose, COUNT(*) AS n"
+            " FROM label LEFT JOIN task USING (object) WHERE source != 'chained-machine' GROUP BY 1"
+        )
+    }
+    purposes = ("train", *(("gold",) if "gold" in counted else ()), "audit", "rest", "chained")
+    return {purpose: counted.get(purpose, 0) for purpose in purposes}
 
 
 def cost_of(run: Run) -> Cost:
@@ -64,6 +72,21 @@ def cost_of(run: Run) -> Cost:
         workers=run.request.workers_per_object,
         machine=len(machine_labels_of(stored_look(run))),
     )
+
+
+def answers_of_job(run: Run) -> dict[str, int]:
+    """Answers that people were asked for, by what became of them.
+
+    ``asked`` counts every answer given and every task declined; ``saved`` what fixed redundancy would have asked for
+    beside them; ``repeated`` those of second panels, which are not in ``saved``.
+    """
+    row = run.store.one("SELECT COUNT(*) AS asked, COALESCE(SUM(panel = 2), 0) AS repeated FROM answer")
+    task = run.store.one(
+        "SELECT COALESCE(SUM(? - slots + again_slots), 0) AS n FROM task", run.request.workers_per_object
+    )
+    if row is None or task is None:
+        return {"asked": 0, "saved": 0, "repeated": 0}
+    return {"asked": row["asked"], "saved": task["n"], "repeated": row["repeated"]}
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -77,6 +100,7 @@ def summary(run: Run) -> dict[str, Any]:
         "failure_reason": run.store.fact("failure_reason") or "",
         "counters": count(states).to_document(),
         "human_labels": human_labels(run),
+        "answers": answers_of_job(run),
         "guesses": effect_of_guesses(run),
         "certificate": certificate.result if certificate else None,
         "cost": cost_of(run).to_json(),
@@ -151,6 +175,7 @@ def report_data(run: Run) -> ReportData:
     certificate = run.steps.stored("certificate")
     finished = run.store.fact("finished")
     cost = cost_of(run)
+    workers, agreement = _people(run)
     return ReportData(
         name=run.request.name,
         arn=run.request.job_arn,
@@ -163,7 +188,10 @@ def report_data(run: Run) -> ReportData:
         categories=run.task.categories,
         counters=count(states).to_document(),
         human_labels=human_labels(run),
+        answers_saved=answers_of_job(run)["saved"],
         certificate=certificate.result if certificate else None,
+        workers=workers,
+        agreement=agreement,
         rounds=tuple(_round_rows(run)),
         cost=_cost_table(run, cost),
         forecast_before=_outcome_before(run),
@@ -175,6 +203,44 @@ def report_data(run: Run) -> ReportData:
         files=_files(run),
         **(look_views(run, look) if look is not None else {}),
     )
+
+
+def crowd_of(run: Run) -> Crowd | None:
+    """Judge the people by all their answers, second panels' too; ``None`` before any, or where the task type cannot."""
+    answers = [
+        (row["object"], row["worker"], run.task.label_from_answer(json.loads(row["content"])))
+        for row in run.store.stream("SELECT * FROM answer WHERE content IS NOT NULL ORDER BY object, worker")
+    ]
+    if not answers or not isinstance(run.task, CrowdTask):
+        return None
+    return run.task.crowd(answers, known=gold_of(run.folder))
+
+
+def _people(run: Run) -> tuple[tuple[WorkerRow, ...], AgreementRow | None]:
+    """One row a worker, the most answers first, and how far they agree."""
+    crowd = crowd_of(run)
+    if crowd is None:
+        return (), None
+    declined, seconds = Counter[str](), dict[str, list[float]]()
+    for row in run.store.stream("SELECT worker, seconds, content IS NULL AS declined FROM answer"):
+        declined[row["worker"]] += row["declined"]
+        if row["seconds"] is not None and not row["declined"]:
+            seconds.setdefault(row["worker"], []).append(row["seconds"])
+    rows = [
+        WorkerRow(
+            worker=each.worker,
+            answers=each.answers,
+            declined=declined[each.worker],
+            seconds=float(np.median(seconds[each.worker])) if each.worker in seconds else None,
+            accuracy=each.accuracy,
+            agreed=each.agreed / each.compared if each.compared else None,
+            gold=each.gold,
+            gold_right=each.gold_right,
+        )
+        for each in crowd.workers
+    ]
+    agreement = AgreementRow(crowd.objects, crowd.pairwise, crowd.alpha) if crowd.objects else None
+    return tuple(sorted(rows, key=lambda row: (-row.answers, row.worker))), agreement
 
 
 def versions() -> dict[str, str]:
@@ -227,6 +293,7 @@ def _seconds_by_batch(run: Run) -> dict[int, float]:
 def _cost_table(run: Run, cost: Cost) -> CostTable:
     rows = (
         CostRow("human answers", cost.answers, "answer", run.prices.answer / MICRO, cost.answers_micro / MICRO),
+        *_repeated_row(run, cost),
         CostRow(
             "human labels",
             cost.human_objects,
@@ -250,6 +317,12 @@ def _cost_table(run: Run, cost: Cost) -> CostTable:
         ),
     )
     return CostTable(rows, cost.total_micro / MICRO, cost.all_human_micro / MICRO)
+
+
+def _repeated_row(run: Run, cost: Cost) -> Iterator[CostRow]:
+    if cost.repeated:
+        price = run.prices.answer / MICRO
+        yield CostRow("repeated answers", cost.repeated, "answer", price, cost.repeated_micro / MICRO)
 
 
 def _outcome_before(run: Run) -> Outcome:

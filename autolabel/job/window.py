@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from autolabel.report.data import Purpose
     from autolabel.workforce.leases import QueueRules
 
+BATCH = "COALESCE(again, batch)"
+"""Batch that people are at of an object."""
 QUEUED = "opened IS NULL AND frozen IS NULL"
 WORKING = "opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots))"
 """Conditions of the indices ``task_queued`` and ``task_working``, to the letter: SQLite uses them only for that."""
@@ -57,9 +59,37 @@ def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) 
         return 0
     return connection.execute(
         f"UPDATE task SET opened = ? WHERE object IN"  # noqa: S608 - no values
-        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY batch, object LIMIT ?)",
+        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT ?)",
         (iso(now), room),
     ).rowcount
+
+
+def want_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime, objects: Iterable[int]) -> None:
+    """Ask for one more answer to each of some objects; they wait for room as new ones do, and stay open as long."""
+    connection.executemany(
+        "UPDATE task SET slots = slots + 1, free = free + 1, again_slots = again_slots + (again IS NOT NULL),"
+        " opened = NULL WHERE object = ?",
+        [(number,) for number in objects],
+    )
+    open_more(connection, rules, now)
+
+
+def reopen(
+    connection: sqlite3.Connection,
+    rules: QueueRules,
+    now: datetime,
+    objects: Iterable[int],
+    *,
+    batch: int,
+    slots: int,
+) -> None:
+    """Ask a second panel for `slots` answers to objects whose first one is done; places it left empty are gone."""
+    connection.executemany(
+        "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, lost = free, free = ?, declines = slots,"
+        " published = ?, opened = NULL, frozen = NULL, closed = NULL WHERE object = ?",
+        [(batch, slots, slots, slots, iso(now), number) for number in objects],
+    )
+    open_more(connection, rules, now)
 
 
 def expire_leases(connection: sqlite3.Connection, now: datetime) -> int:
@@ -88,7 +118,7 @@ def is_settled(find: Callable[..., object], rules: QueueRules, now: datetime, ba
     """
     return (
         find(
-            "SELECT 1 FROM task WHERE batch = ? AND frozen IS NULL AND"
+            f"SELECT 1 FROM task WHERE {BATCH} = ? AND frozen IS NULL AND"  # noqa: S608 - no values
             " (opened IS NULL OR (free > 0 AND declines < slots AND opened > ?) OR (busy > 0 AND EXISTS"
             " (SELECT 1 FROM lease WHERE lease.object = task.object AND state = 'active' AND expires > ?))) LIMIT 1",
             batch,
@@ -112,10 +142,11 @@ def freeze(
     expire_leases(connection, now)
     if withdraw:
         for row in connection.execute(
-            "SELECT lease.* FROM lease JOIN task USING (object) WHERE state = 'active' AND batch = ?", (batch,)
+            f"SELECT lease.* FROM lease JOIN task USING (object) WHERE state = 'active' AND {BATCH} = ?",  # noqa: S608
+            (batch,),
         ).fetchall():
             end_lease(connection, now, row, LeaseState.EXPIRED)
     elif not is_settled(lambda query, *values: connection.execute(query, values).fetchone(), rules, now, batch):
         return False
-    connection.execute("UPDATE task SET frozen = ? WHERE batch = ? AND frozen IS NULL", (iso(now), batch))
+    connection.execute(f"UPDATE task SET frozen = ? WHERE {BATCH} = ? AND frozen IS NULL", (iso(now), batch))  # noqa: S608
     return True

@@ -105,9 +105,10 @@ def answers_by_minute(run: Run, minutes: int = 60) -> list[tuple[str, int]]:
 def batch_at_hand(run: Run) -> dict[str, Any] | None:
     """Describe the batch that people are at: objects, answers, places, live leases; ``None`` between two batches."""
     row = run.store.one(
-        "SELECT batch, COUNT(*) AS objects, SUM(slots) AS wanted, SUM(taken) AS answers, SUM(busy) AS leases,"
+        "SELECT COALESCE(again, batch) AS batch, COUNT(*) AS objects, SUM(IIF(again IS NULL, slots, again_slots))"
+        " AS wanted, SUM(IIF(again IS NULL, slots, again_slots) - free - busy) AS answers, SUM(busy) AS leases,"
         " SUM(opened IS NULL) AS queued, SUM(free = 0 AND busy = 0 OR declines >= slots) AS done,"
-        " MIN(purpose) AS purpose"
-        " FROM task WHERE frozen IS NULL GROUP BY batch ORDER BY batch LIMIT 1"
+        " MIN(IIF(again IS NULL, purpose, 'repeat')) AS purpose"
+        " FROM task WHERE frozen IS NULL GROUP BY 1 ORDER BY 1 LIMIT 1"
     )
     return None if row is None else dict(row)

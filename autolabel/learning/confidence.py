@@ -68,13 +68,20 @@ def signals_of(probabilities: NDArray[np.float32], opinion: NDArray[np.float32] 
         What the neighbours say, shape ``(n, C)``: its value for the predicted class and its largest are signals.
     """
     top = np.partition(probabilities, -2, axis=1)[:, -2:]
-    wrong = np.clip(1.0 - top[:, 1], 1e-6, 1 - 1e-6)
     entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(axis=1)
-    columns = [np.log(wrong / (1 - wrong)), top[:, 1] - top[:, 0], entropy]
-    if opinion is not None:
-        agreement = opinion[np.arange(len(opinion)), probabilities.argmax(axis=1)]
-        columns += [agreement, opinion.max(axis=1)]
-    return np.stack(columns, axis=1).astype(np.float32)
+    signals = signals_from(top[:, 1], top[:, 1] - top[:, 0], entropy)
+    if opinion is None:
+        return signals
+    agreement = opinion[np.arange(len(opinion)), probabilities.argmax(axis=1)]
+    return np.column_stack([signals, agreement, opinion.max(axis=1)]).astype(np.float32)
+
+
+def signals_from(
+    confidence: NDArray[np.float32], margin: NDArray[np.float32], entropy: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Signals of objects of which only this is left: top probability, its lead and entropy; shape ``(n, 3)``."""
+    wrong = np.clip(1.0 - confidence, 1e-6, 1 - 1e-6)
+    return np.stack([np.log(wrong / (1 - wrong)), margin, entropy], axis=1).astype(np.float32)
 
 
 def fit_error_model(

@@ -9,8 +9,11 @@ import numpy as np
 
 from autolabel.errors import CheckpointError, ObjectError
 from autolabel.inference.checkpoint import Checkpoint
-from autolabel.inference.embed import Embeddings, embed_pool
+from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import PoolFitted
+from autolabel.inference.shards.embeddings import Embeddings
+from autolabel.inference.shards.streaming import each_shard, widen
+from autolabel.learning.agreement import error_probability
 from autolabel.learning.base import Arrays, Predictions, Prepared
 from autolabel.learning.checked import check_model
 from autolabel.learning.classifier import fit_classifier
@@ -27,6 +30,7 @@ from autolabel.learning.packed import (
     memory_of,
     memory_to_arrays,
 )
+from autolabel.learning.rescoring import SCORE, CentredHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from autolabel.api.kinds import TaskKind
     from autolabel.inference.embed import SourceReader
     from autolabel.inference.encoder import Encoder
+    from autolabel.inference.shards.layout import Shard
+    from autolabel.learning.classifier import Classifier
     from autolabel.learning.head import LinearHead
 
 SAMPLE = 20_000
@@ -118,6 +124,7 @@ class ClassificationLearner:
         facts = {
             "encoder": self._encoder.name,
             "fingerprint": self._encoder.fingerprint,
+            "route": embeddings.route,
             "dim": self._encoder.dim,
         }
         return Prepared(facts, arrays, dict(embeddings.failures))
@@ -211,16 +218,15 @@ class ClassificationLearner:
         return classifier_to_arrays(classifier, self._mapped()) | labeled, classifier.out_of_fold
 
     def score(self, model: Arrays, objects: NDArray[np.int64]) -> Predictions:
-        """Predict in blocks, the pool's opinion included when the model was fitted in this pool.
+        """Predict objects, ascending, the pool's opinion included when the model was fitted in this pool.
 
         Beside a block it holds one probability for every object of the pool and class.
         """
         classifier = classifier_of(model)
         head = classifier.heads.full
         if self._graph is None or "labeled.objects" not in model:
-            folded = self._mapped().fold(head)
-            rows = self._embedded().rows
-            return join([classifier.predict(folded.probabilities(rows(block))) for block in _blocks(objects)])
+            folded = CentredHead(self._mapped().fold(head), self._mapped().mean)
+            return self._predict_alone(folded, classifier, objects)
         beliefs = self._believe_pool(head)
         labeled = np.searchsorted(self._pool, model["labeled.objects"])
         own = beliefs[labeled]
@@ -236,18 +242,44 @@ class ClassificationLearner:
             parts.append(classifier.predict(probabilities, self._graph.opinion(places, beliefs)))
         return join(parts)
 
+    def _predict_alone(self, head: CentredHead, classifier: Classifier, objects: NDArray[np.int64]) -> Predictions:
+        """Predict without the pool's opinion: shards side by side, each in one pass, and 24 bytes kept of an object."""
+
+        def score(shard: Shard) -> NDArray[np.void]:
+            wanted = np.isin(shard.objects, objects, assume_unique=True)
+            vectors = shard.vectors()
+            return head.score(vectors if wanted.all() else vectors[wanted])
+
+        scores = np.concatenate([np.empty(0, SCORE), *each_shard(score, self._embedded().shards)])
+        return Predictions(
+            scores["predicted"].astype(np.int64),
+            scores["confidence"].copy(),
+            scores["margin"].copy(),
+            error_probability(scores, classifier.errors_alone),
+        )
+
     def _believe_pool(self, head: LinearHead) -> NDArray[np.float32]:
-        """Probabilities of the whole pool: shards are read as they lie, which is twice as fast as by number."""
+        """Probabilities of the whole pool, in its order."""
         kept = self._keep_features()
         if kept is not None:
             objects, beliefs = kept.objects, head.probabilities(kept.features)
         else:
-            folded = self._mapped().fold(head)
-            blocks = [(objects, folded.probabilities(vectors)) for objects, vectors in self._embedded().blocks()]
-            objects, beliefs = (np.concatenate(each) for each in zip(*blocks, strict=True))
+            objects, beliefs = self._believe_shards(self._mapped().fold(head))
         if len(beliefs) == len(self._pool):
             return beliefs
         return beliefs[np.isin(objects, self._pool, assume_unique=True)]
+
+    def _believe_shards(self, folded: LinearHead) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Probabilities from embeddings, shard by shard: objects ``(N,)`` and ``(N, C)``."""
+
+        def believe(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            half = shard.vectors()
+            vectors = np.empty(half.shape, np.float32)
+            widen(half, vectors)
+            return shard.objects, folded.probabilities(vectors)
+
+        parts = list(each_shard(believe, self._embedded().shards))
+        return np.concatenate([objects for objects, _ in parts]), np.concatenate([each for _, each in parts])
 
     def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the head's probabilities; what the neighbours say is not in them."""

@@ -78,7 +78,7 @@ def check_manifest(
     ManifestError
         There are no lines to look at, or more than `limits` allow.
     """
-    kind = kind or _guess_kind(path)
+    kind = kind or guess_kind(path)
     index = survey_manifest(path, kind=kind, attribute=attribute, limits=limits)
     error = refusal(index, limits)
     with Manifest(path, index) as manifest:
@@ -98,7 +98,7 @@ def check_manifest(
     )
 
 
-def _guess_kind(path: Path) -> TaskKind:
+def guess_kind(path: Path) -> TaskKind:
     """Tell texts from images by the first line that can be read."""
     text, images = TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION
     with open_manifest(path) as file:

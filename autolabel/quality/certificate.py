@@ -98,6 +98,9 @@ class Certificate:
     """Everything that was fixed before the audit, as `autolabel.quality.look.design_from_json` reads it."""
     walks: tuple[Walk, ...] = ()
     """One, or one for each predicted class."""
+    reference: dict[str, Any] | None = None
+    """How often people's own labels are wrong, and what that does to the promise (`autolabel.quality.reference`);
+    ``None`` when it was not measured. It changes nothing of the promise."""
     sentence: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -20,6 +20,8 @@ class Purpose(StrEnum):
     """Why people were asked for labels in a round."""
 
     TRAIN = "train"
+    GOLD = "gold"
+    """Objects whose truth the operator knows."""
     AUDIT = "audit"
     REST = "rest"
     """Objects that the certificate left to people."""
@@ -64,6 +66,36 @@ class RoundRow:
     """Share of all objects that the machine would label, in [0, 1]."""
     estimated_error: float | None = None
     """Estimated share of wrong labels among those the machine would give, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """One of the people who answered."""
+
+    worker: str
+    answers: int
+    declined: int
+    seconds: float | None
+    """Median time of an answer."""
+    accuracy: float
+    """Estimated share of right answers, in [0, 1]."""
+    agreed: float | None
+    """Share of their answers that are what most of the others said; ``None`` where nobody else answered."""
+    gold: int
+    """Answers to gold objects."""
+    gold_right: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRow:
+    """How far people agree."""
+
+    objects: int
+    """Objects that at least two people answered."""
+    pairwise: float
+    """Share of pairs of answers to the same object that are equal, in [0, 1]."""
+    alpha: float
+    """Krippendorff's alpha: 1 is perfect agreement, 0 is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +190,11 @@ class ReportData:
     finished: datetime | None = None
     failure_reason: str = ""
     human_labels: Mapping[str, int] = field(default_factory=dict)
-    """Human labels by purpose: ``train``, ``audit``, ``rest``, ``chained``."""
+    """Human labels by purpose: ``train``, ``gold``, ``audit``, ``rest``, ``chained``."""
+    answers_saved: int = 0
+    """Answers that adaptive redundancy did not ask for."""
+    workers: tuple[WorkerRow, ...] = ()
+    agreement: AgreementRow | None = None
     certificate: Mapping[str, Any] | None = None
     """The members of ``certificate.json``; ``None`` before the job has decided."""
     rounds: tuple[RoundRow, ...] = ()

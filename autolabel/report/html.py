@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from autolabel.report import plots, words
 from autolabel.report.data import BoundaryItem, Decision, Outcome
-from autolabel.report.verdict import against_truth, verdict
+from autolabel.report.verdict import against_truth, peoples_errors, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CONFUSED_PAIRS = 20
 LISTED_FAILURES = 200
+LISTED_WORKERS = 100
 BOUNDARY_ITEMS = 24
 _TEXT_CHARACTERS = 400
 _VALUE_CHARACTERS = 2000
@@ -54,6 +55,8 @@ def render(data: ReportData) -> str:
             data=data,
             verdict=verdict(data),
             truth=against_truth(data),
+            peoples_errors=peoples_errors(data),
+            workers=data.workers[:LISTED_WORKERS],
             # Our own SVG: matplotlib has escaped the texts in it.
             plots={name: Markup(svg) if svg is not None else None for name, svg in figures.items()},  # noqa: S704
             outcomes=_outcomes(data.forecast_before, data.actual_after),

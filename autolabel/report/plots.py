@@ -35,6 +35,7 @@ _SEPARATE_BARS = 60
 _MACHINE_HATCH = "\\\\\\\\"
 _PURPOSES = (
     (Purpose.TRAIN, "people, to train", svg.HUMAN, ""),
+    (Purpose.GOLD, "people, gold", svg.HUMAN, "xxxx"),
     (Purpose.AUDIT, "people, to audit", svg.AUDIT, "////"),
     (Purpose.REST, "people, the rest", svg.REST, ""),
 )

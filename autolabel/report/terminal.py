@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from autolabel.report.verdict import Tone, against_truth, verdict
+from autolabel.report.verdict import Tone, against_truth, peoples_errors_in_brief, verdict
 from autolabel.report.words import clip, count, counted, duration, money, percent, visible
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autolabel.report.data import ReportData
 
 _STYLES = {Tone.GOOD: "bold green", Tone.CAUTION: "bold yellow", Tone.BAD: "bold red", Tone.NEUTRAL: "bold"}
-_FILES = 4
+_FILES = 3
 
 
 class _Clipped:
@@ -56,9 +56,12 @@ def closing_summary(data: ReportData) -> RenderableType:
     truth = against_truth(data)
     if truth is not None:
         grid.add_row("Truth", _Clipped(Text(truth.sentence, style=_STYLES[truth.tone].removeprefix("bold ")), 2))
+    brief = peoples_errors_in_brief(data)
+    if brief:
+        grid.add_row("Humans", _Clipped(Text(brief), 3))
     grid.add_row("Objects", _line(_objects(data), 2))
     if data.human_labels:
-        grid.add_row("People", _line(_purposes(data)))
+        grid.add_row("People", _line(_purposes(data), 2))
     grid.add_row("Cost", _line(_spent(data), 2))
     grid.add_row("", _line(_compared(data)))
     if data.failures:
@@ -93,13 +96,15 @@ def _objects(data: ReportData) -> str:
 def _purposes(data: ReportData) -> str:
     words = {
         "train": "to train",
+        "gold": "of gold",
         "audit": "to audit",
         "rest": "for the rest",
         "chained": "from an earlier job",
     }
-    return " · ".join(
-        f"{count(number)} {words.get(purpose, visible(purpose))}" for purpose, number in data.human_labels.items()
-    )
+    parts = [f"{count(number)} {words.get(purpose, visible(purpose))}" for purpose, number in data.human_labels.items()]
+    if data.answers_saved:
+        parts.append(f"{counted(data.answers_saved, 'answer')} saved")
+    return " · ".join(parts)
 
 
 def _spent(data: ReportData) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autolabel.quality.reference import NOT_MEASURED
 from autolabel.report.words import counted, percent
 
 if TYPE_CHECKING:
@@ -45,6 +46,31 @@ def verdict(data: ReportData) -> Verdict:
     if data.status in _ENDED:
         return Verdict(Tone.CAUTION, "No certificate", f"The job ended before it could certify anything; {labeled}.")
     return Verdict(Tone.NEUTRAL, "In progress", f"Nothing is certified yet; {labeled} so far.")
+
+
+def peoples_errors(data: ReportData) -> str:
+    """Say how often people's own labels are wrong and what that does to the promise; empty without a certificate."""
+    if data.certificate is None:
+        return ""
+    found = data.certificate.get("reference")
+    return NOT_MEASURED if found is None else str(found["sentence"])
+
+
+def peoples_errors_in_brief(data: ReportData) -> str:
+    """Say the same in a line or two, with the promised error beside it; empty without a certificate."""
+    if data.certificate is None:
+        return ""
+    found = data.certificate.get("reference")
+    promised = f"ε = {percent(data.certificate['error'])}"
+    if found is None:
+        return f"{promised} is against people's labels; how often those are wrong was not measured."
+    people = found["wrong_at_most"] - found["machine_wrong_at_most"]
+    what = "gold wrong" if found["method"] == "gold" else "repeats differ"
+    return (
+        f"{promised}; people err on {percent(found['low'])} to {percent(found['high'])} ({found['differing']:,} of "
+        f"{found['measured']:,} {what}): wrong against the truth ≤ {found['machine_wrong_at_most']:,} + {people:,} of "
+        f"{found['labels']:,} ({percent(found['wrong_at_most'] / found['labels'])})."
+    )
 
 
 def against_truth(data: ReportData) -> Verdict | None:

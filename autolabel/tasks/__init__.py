@@ -6,20 +6,23 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from autolabel.api.kinds import TaskKind
+from autolabel.consolidation.classes import Consolidation
 from autolabel.errors import InvalidRequestError
-from autolabel.tasks.base import Consolidated, Label, Task
+from autolabel.tasks.base import Consolidated, Crowd, CrowdTask, Label, Task
 from autolabel.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Classification", "Consolidated", "Label", "Task", "task_for", "worker_template"]
+__all__ = ["Classification", "Consolidated", "Crowd", "CrowdTask", "Label", "Task", "task_for", "worker_template"]
 
 _CLASSIFICATION = (TaskKind.IMAGE_CLASSIFICATION, TaskKind.TEXT_CLASSIFICATION)
 
 
-def task_for(kind: TaskKind, categories: Sequence[str]) -> Task:
-    """Build the task of a kind over its label categories.
+def task_for(
+    kind: TaskKind, categories: Sequence[str], *, consolidation: Consolidation = Consolidation.DAWID_SKENE
+) -> Task:
+    """Build the task of a kind over its label categories; `consolidation` makes one class of several answers.
 
     Raises
     ------
@@ -27,7 +30,7 @@ def task_for(kind: TaskKind, categories: Sequence[str]) -> Task:
         This release has no such task type, or the categories are fewer than two or not unique.
     """
     _require_supported(kind)
-    return Classification(kind, categories)
+    return Classification(kind, categories, consolidation=consolidation)
 
 
 def worker_template(kind: TaskKind) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,36 @@ class Consolidated:
     label: Label
     confidence: float
     """In [0, 1], two decimals in the manifest; 0 when a single worker answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """How good one worker is."""
+
+    worker: str
+    answers: int
+    accuracy: float
+    """Estimated share of right answers, in [0, 1]."""
+    compared: int
+    """Answers to objects that others answered too."""
+    agreed: int
+    """Those of them that are what most of the others said."""
+    gold: int
+    """Answers to gold objects."""
+    gold_right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How good the people are and how far they agree."""
+
+    workers: tuple[WorkerFigures, ...]
+    objects: int
+    """Objects that at least two people answered."""
+    pairwise: float
+    """Share of pairs of answers to the same object that are equal, in [0, 1]."""
+    alpha: float
+    """Krippendorff's alpha: 1 is perfect agreement, 0 is chance."""
 
 
 class Task(Protocol):
@@ -86,4 +116,56 @@ class Task(Protocol):
 
     def loss(self, predicted: Sequence[Label], reference: Sequence[Label]) -> NDArray[np.float64]:
         """Loss of each pair in [0, 1], shape ``(n,)``; 0 or 1 for classes."""
+        ...
+
+
+@runtime_checkable
+class CrowdTask(Protocol):
+    """A task type that knows what several people's answers say of one another.
+
+    Adaptive redundancy and the model's vote need it, and reports show workers and agreement where a task type has it.
+    A belief is the probabilities of an object's classes, shape ``(C,)``.
+    """
+
+    def consolidate_with(
+        self,
+        answers: Sequence[tuple[int, str, Label]],
+        *,
+        objects: Sequence[int],
+        belief: Mapping[int, NDArray[np.floating]],
+    ) -> dict[int, Consolidated]:
+        """Consolidate as `Task.consolidate` does, but weigh the belief, by object, where workers disagree.
+
+        The label of an object in `belief` is one that a worker gave it.
+        """
+        ...
+
+    def worth_asking(
+        self,
+        answers: Sequence[tuple[int, str, Label]],
+        *,
+        left: Mapping[int, int],
+        price: float,
+        error_value: float,
+        belief: Mapping[int, NDArray[np.floating]],
+        settled: Mapping[int, Label] | None = None,
+    ) -> list[int]:
+        """Return the objects for which one more answer is worth its price.
+
+        Parameters
+        ----------
+        answers
+            ``(object, worker, label)``; all of them may inform what is believed of the workers.
+        left
+            Objects to decide about, each answered at least once, and how many answers each may still get.
+        price, error_value
+            Price of an answer and of a wrong label, in the same money.
+        settled
+            In an audit: labels that were settled before it, by which workers are judged. Whether an object of it is
+            asked again may depend on no other object of it, as its label may not.
+        """
+        ...
+
+    def crowd(self, answers: Sequence[tuple[int, str, Label]], *, known: Mapping[int, Label]) -> Crowd:
+        """Judge the people who gave `answers`, of which there is at least one; `known` is the truth of gold objects."""
         ...

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.api.kinds import TaskKind
-from autolabel.consolidation.classes import consolidate_classes
-from autolabel.consolidation.one_by_one import Answered, consolidate_one_by_one
+from autolabel.consolidation.agreement import agreement
+from autolabel.consolidation.classes import AnswerSheet, Consolidation, consolidate_classes
+from autolabel.consolidation.one_by_one import Answered, consolidate_one_by_one, one_by_one
+from autolabel.consolidation.redundancy import worth_asking
+from autolabel.consolidation.workers import worker_quality
 from autolabel.errors import AnswerError, InvalidRequestError, ObjectError
-from autolabel.tasks.base import Consolidated
+from autolabel.tasks.base import Consolidated, Crowd, WorkerFigures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
@@ -27,7 +31,7 @@ _SAME_CATEGORIES = "use the label categories, in their order, that the line was 
 
 
 class Classification:
-    """Image or text classification over fixed categories; implements `Task`.
+    """Image or text classification over fixed categories; implements `Task` and `CrowdTask`.
 
     Parameters
     ----------
@@ -35,6 +39,8 @@ class Classification:
         `TaskKind.IMAGE_CLASSIFICATION` or `TaskKind.TEXT_CLASSIFICATION`.
     categories
         At least two different names; a label is an index into them.
+    consolidation
+        How several answers become one label.
 
     Raises
     ------
@@ -42,8 +48,15 @@ class Classification:
         Fewer than two categories, or one of them twice.
     """
 
-    def __init__(self, kind: TaskKind, categories: Sequence[str]) -> None:
+    def __init__(
+        self,
+        kind: TaskKind,
+        categories: Sequence[str],
+        *,
+        consolidation: Consolidation = Consolidation.DAWID_SKENE,
+    ) -> None:
         self.kind = kind
+        self.consolidation = consolidation
         self.categories = tuple(categories)
         self._label_of = {name: label for label, name in enumerate(self.categories)}
         self._element = ELEMENTS[kind]
@@ -177,12 +190,25 @@ class Classification:
         ValueError
             One of `objects` has no answer, or an answer's label is no class.
         """
-        numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
+        return self.consolidate_with(answers, objects=objects, belief={})
+
+    def consolidate_with(
+        self,
+        answers: Sequence[tuple[int, str, int]],
+        *,
+        objects: Sequence[int],
+        belief: Mapping[int, NDArray[np.floating]],
+    ) -> dict[int, Consolidated]:
+        """Consolidate with a belief of some objects as their prior, shape ``(C,)`` each.
+
+        Raises
+        ------
+        ValueError
+            One of `objects` has no answer, an answer's label is no class, or the consolidation takes no belief.
+        """
+        numbers, workers, labels = _columns(answers)
         result = consolidate_classes(
-            np.array(numbers, np.int64),
-            np.array(workers, str),
-            np.array(labels, np.int64),
-            classes=len(self.categories),
+            numbers, workers, labels, classes=len(self.categories), method=self.consolidation, prior=belief
         )
         row = dict(zip(result.objects.tolist(), range(len(result.objects)), strict=True))
         missing = [number for number in objects if number not in row]
@@ -204,10 +230,7 @@ class Classification:
             One of `objects` has no answer.
         """
         wanted = set(objects)
-        audit = _answered([answer for answer in answers if answer[0] in wanted])
-        before = _answered([answer for answer in answers if answer[0] in settled])
-        truth = np.array([settled[number] for number in before.objects.tolist()], np.int64)
-        result = consolidate_one_by_one(audit, before, truth, classes=len(self.categories))
+        result = consolidate_one_by_one(*_apart(answers, wanted, settled), classes=len(self.categories))
         found = {
             number: Consolidated(label, confidence)
             for number, label, confidence in zip(
@@ -217,6 +240,64 @@ class Classification:
         if missing := wanted - found.keys():
             raise ValueError(f"object {min(missing)} has no answer to consolidate; objects without one: {len(missing)}")
         return found
+
+    def worth_asking(
+        self,
+        answers: Sequence[tuple[int, str, int]],
+        *,
+        left: Mapping[int, int],
+        price: float,
+        error_value: float,
+        belief: Mapping[int, NDArray[np.floating]],
+        settled: Mapping[int, int] | None = None,
+    ) -> list[int]:
+        """Say which objects of `left` are worth another answer, as `autolabel.consolidation.redundancy` decides.
+
+        Raises
+        ------
+        ValueError
+            One of the objects has no answer.
+        """
+        if not left:
+            return []
+        numbers = np.asarray(sorted(left), np.int64)
+        if settled is None:
+            sheet = AnswerSheet.of(*_columns(answers), classes=len(self.categories))
+            estimate = sheet.posterior(self.consolidation, belief)
+            objects, posterior, confusion = sheet.objects, estimate.posterior, estimate.confusion
+        else:
+            found = one_by_one(*_apart(answers, set(left), settled), classes=len(self.categories))
+            objects, posterior, confusion = found.objects, found.posterior, found.confusion
+        places = np.searchsorted(objects, numbers)
+        if (places == len(objects)).any() or (objects[places] != numbers).any():
+            raise ValueError("an object without an answer cannot be judged by its answers")
+        worth = worth_asking(
+            posterior[places],
+            confusion,
+            np.asarray([left[number] for number in numbers.tolist()]),
+            price=price,
+            error_value=error_value,
+        )
+        chosen: list[int] = numbers[worth].tolist()
+        return chosen
+
+    def crowd(self, answers: Sequence[tuple[int, str, int]], *, known: Mapping[int, int]) -> Crowd:
+        """Judge people as `autolabel.consolidation.workers` and `.agreement` do.
+
+        Raises
+        ------
+        ValueError
+            There is no answer, or an answer's label is no class.
+        """
+        numbers, workers, labels = _columns(answers)
+        quality = worker_quality(numbers, workers, labels, classes=len(self.categories), known=known)
+        together = agreement(numbers, labels)
+        columns = (
+            quality.people, quality.answers, quality.accuracy, quality.compared, quality.agreed, quality.gold,
+            quality.gold_right,
+        )  # fmt: skip
+        figures = tuple(WorkerFigures(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+        return Crowd(figures, together.objects, together.pairwise, together.alpha)
 
     def loss(self, predicted: Sequence[int], reference: Sequence[int]) -> NDArray[np.float64]:
         """1 where the classes differ, else 0; shape ``(n,)``."""
@@ -260,9 +341,21 @@ class Classification:
         return f"{few} and {more} more" if more > 0 else few
 
 
-def _answered(answers: Sequence[tuple[int, str, int]]) -> Answered:
+def _columns(
+    answers: Sequence[tuple[int, str, int]],
+) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.int64]]:
+    """Objects, workers and labels of answers, shape ``(A,)`` each."""
     numbers, workers, labels = zip(*answers, strict=True) if answers else ((), (), ())
-    return Answered(np.array(numbers, np.int64), np.array(workers, str), np.array(labels, np.int64))
+    return np.array(numbers, np.int64), np.array(workers, str), np.array(labels, np.int64)
+
+
+def _apart(
+    answers: Sequence[tuple[int, str, int]], wanted: AbstractSet[int], settled: Mapping[int, int]
+) -> tuple[Answered, Answered, NDArray[np.int64]]:
+    """Tell the answers to `wanted` objects from those to `settled` ones, and give the latter's labels."""
+    audit = Answered(*_columns([answer for answer in answers if answer[0] in wanted]))
+    before = Answered(*_columns([answer for answer in answers if answer[0] in settled]))
+    return audit, before, np.array([settled[number] for number in before.objects.tolist()], np.int64)
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autolabel.errors import ObjectError
 from autolabel.inference.images import BROKEN, INVALID_IMAGE, open_image, orientation_of, plain, upright
 
@@ -127,8 +129,11 @@ def _png(raw: bytes) -> Iterator[bytes]:
 
 def _upright_png(raw: bytes, orientation: int) -> bytes:
     """Turn the pixels themselves: not every browser heeds an orientation inside a PNG."""
+    from PIL import Image
+
     image = open_image(raw)
     image.load()
     file = io.BytesIO()
-    upright(plain(image), orientation).save(file, "PNG")
+    pixels = upright(np.asarray(plain(image)), orientation)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
     return file.getvalue()

@@ -12,6 +12,7 @@ import numpy as np
 
 from autolabel.errors import SettingsError
 from autolabel.workforce.base import Answer, HumanTask
+from autolabel.workforce.profiles import WorkerProfile, cumulative, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,8 @@ _START = datetime(2024, 1, 1, tzinfo=UTC)
 class SimulatedWorkforce:
     """A pool of people who answer classification tasks at once; implements `Workforce`.
 
-    Every answer depends on nothing but the seed, the object and the worker: it is the same in whatever order,
-    how often and in which process it is asked for.
+    Every answer depends on nothing but the seed, the object, its batch and the worker: it is the same in whatever
+    order, how often and in which process it is asked for.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ class SimulatedWorkforce:
         The classification task.
     accuracy
         Mean share of right answers in the pool, in [0, 1]; each worker's own lies within 0.1 of it, drawn
-        from the seed. A wrong answer is any other class, uniformly.
+        from the seed. Or the least and the greatest accuracy, between which the workers lie evenly. A wrong
+        answer is any other class, uniformly.
     workers
         People in the pool; each object is answered by as many different ones as its task asks for, so at
         least that.
@@ -49,11 +51,18 @@ class SimulatedWorkforce:
     confusion
         Instead of `accuracy`: P(answered class | true class), shape ``(C, C)`` for everybody or ``(W, C, C)``
         a worker, rows sum to 1.
+    distributions
+        Instead of both: how people in truth answer each object, as weights of its classes, by object number. Every
+        answer is drawn from its own object's distribution, whoever gives it.
+    fatigue
+        Accuracy that everybody loses from batch to batch, in [0, 1], down to guessing.
     seconds_per_answer
         Mean time for an answer; each takes between half and one and a half of it.
     decline_rate
         Share of tasks that a worker declines, in [0, 1]. Who declines takes one of the task's places; an object
         that all of them declined gets no label, as in the service.
+    profiles
+        Each worker for themselves, instead of everything from `accuracy` to `decline_rate` but `distributions`.
     start
         When object 0 is accepted. Object i is accepted i · `seconds_per_answer` later.
 
@@ -68,29 +77,42 @@ class SimulatedWorkforce:
         truth: Mapping[int, int] | Sequence[int],
         task: Task,
         *,
-        accuracy: float = 1.0,
+        accuracy: float | tuple[float, float] = 1.0,
         workers: int = 9,
         seed: int = 0,
         confusion: ArrayLike | None = None,
+        distributions: Mapping[int, ArrayLike] | Sequence[ArrayLike] | None = None,
+        fatigue: float = 0.0,
         seconds_per_answer: float = 3.0,
         decline_rate: float = 0.0,
+        profiles: Sequence[WorkerProfile] | None = None,
         start: datetime = _START,
     ) -> None:
-        _require(0 <= accuracy <= 1, f"accuracy is {accuracy}, expected a share from 0 to 1")
-        _require(0 <= decline_rate <= 1, f"decline_rate is {decline_rate}, expected a share from 0 to 1")
-        _require(workers >= 1, f"workers is {workers}, expected at least 1")
-        _require(seconds_per_answer > 0, f"seconds_per_answer is {seconds_per_answer}, expected more than 0")
-        self.workers = tuple(_worker_id(seed, place) for place in range(workers))
+        classes = len(task.categories)
+        if profiles is None:
+            require(workers >= 1, f"workers is {workers}, expected at least 1")
+            profiles = [
+                WorkerProfile(
+                    accuracy=share,
+                    fatigue=fatigue,
+                    seconds_per_answer=seconds_per_answer,
+                    decline_rate=decline_rate,
+                )
+                for share in _accuracies(accuracy, workers, seed).tolist()
+            ]
+        profiles = [profile for profile in profiles for _ in range(profile.count)]
+        require(bool(profiles), "there is no worker, expected at least 1")
+        self.workers = tuple(_worker_id(seed, place) for place in range(len(profiles)))
         """Ids of the people, shape ``(W,)``."""
-        self.accuracies = _accuracies(accuracy, workers, seed)
-        """Each one's share of right answers, unless a confusion matrix says otherwise; shape ``(W,)``."""
+        self.accuracies = np.array([profile.accuracy for profile in profiles])
+        """Each one's share of right answers at first, unless a matrix or distributions say otherwise; ``(W,)``."""
+        self._profiles = profiles
         self._truth = truth
         self._task = task
-        self._classes = len(task.categories)
+        self._classes = classes
         self._seed = seed
-        self._cumulative = None if confusion is None else _cumulative(confusion, workers, self._classes)
-        self._seconds = seconds_per_answer
-        self._decline_rate = decline_rate
+        self._matrices = _matrices(profiles, confusion, classes)
+        self._distributions = distributions
         self._start = start
         self._offered: dict[int, HumanTask] = {}
 
@@ -103,7 +125,7 @@ class SimulatedWorkforce:
             A task asks for more people than the pool has.
         """
         for task in tasks:
-            _require(
+            require(
                 task.workers <= len(self.workers),
                 f"object {task.object} wants answers of {task.workers} different people, the simulated "
                 f"workforce has {len(self.workers)}; give it workers={task.workers} or more",
@@ -124,8 +146,7 @@ class SimulatedWorkforce:
     def _answers(self, task: HumanTask) -> list[Answer]:
         """Ask as many people as the task wants, and leave out who has answered."""
         asked = itertools.islice(self._turns(task.object), task.workers)
-        answers = [self._answer(task.object, place) for place in asked]
-        return [answer for answer in answers if answer.worker not in task.answered_by]
+        return [self._answer(task, place) for place in asked if self.workers[place] not in task.answered_by]
 
     def _turns(self, number: int) -> Iterator[int]:
         """Yield the people in the order in which they are asked about object `number`."""
@@ -134,14 +155,15 @@ class SimulatedWorkforce:
             chance = _uniforms(self._seed, "turn", number, len(left))[0]
             yield left.pop(int(chance * len(left)))
 
-    def _answer(self, number: int, place: int) -> Answer:
-        """Answer object `number` as worker `place` does."""
+    def _answer(self, task: HumanTask, place: int) -> Answer:
+        """Answer a task as worker `place` does."""
+        number, profile = task.object, self._profiles[place]
         decline, chance, which, pace = _uniforms(self._seed, "answer", number, place)[:4]
-        seconds = round(self._seconds * (0.5 + pace), 3)
-        accepted = self._start + timedelta(seconds=number * self._seconds)
+        seconds = round(profile.seconds_per_answer * (0.5 + pace), 3)
+        accepted = self._start + timedelta(seconds=number * profile.seconds_per_answer)
         content = None
-        if decline >= self._decline_rate:
-            content = self._task.answer_from_label(self._label(number, place, chance, which))
+        if decline >= profile.decline_rate:
+            content = self._task.answer_from_label(self._label(task, place, chance, which))
         return Answer(
             number,
             self.workers[place],
@@ -151,18 +173,55 @@ class SimulatedWorkforce:
             extra={"acceptanceTime": _iso(accepted)},
         )
 
-    def _label(self, number: int, place: int, chance: float, which: float) -> int:
-        """Choose the class that worker `place` sees in object `number`."""
+    def _label(self, task: HumanTask, place: int, chance: float, which: float) -> int:
+        """Choose the class that worker `place` sees in a task's object."""
+        tired = self._profiles[place].fatigue * (task.batch - 1)
+        if self._distributions is not None:
+            return _drawn(self._distribution(task.object), chance)
         try:
-            truth = self._truth[number]
+            truth = self._truth[task.object]
         except (KeyError, IndexError):
-            raise SettingsError(f"the truth has no label for object {number}, which a task asks for") from None
-        if self._cumulative is not None:
-            return int(np.searchsorted(self._cumulative[place, truth], chance, side="right"))
-        if chance < self.accuracies[place]:
+            raise SettingsError(f"the truth has no label for object {task.object}, which a task asks for") from None
+        matrix = self._matrices[place]
+        if matrix is not None:
+            guessing = min(1.0, tired)
+            if guessing and which < guessing:
+                return int(which / guessing * self._classes)
+            return int(np.searchsorted(matrix[truth], chance, side="right"))
+        accuracy = self._profiles[place].accuracy
+        if tired:
+            accuracy = max(accuracy - tired, min(accuracy, 1 / self._classes))
+        if chance < accuracy:
             return truth
         other = int(which * (self._classes - 1))
         return other + (other >= truth)
+
+    def _distribution(self, number: int) -> NDArray[np.float64]:
+        """Weights of an object's classes, checked, shape ``(C,)``."""
+        if self._distributions is None:
+            raise AssertionError("there are no distributions to draw from")
+        try:
+            weights = np.asarray(self._distributions[number], dtype=np.float64)
+        except (KeyError, IndexError):
+            raise SettingsError(f"there is no distribution of answers for object {number}") from None
+        fits = weights.shape == (self._classes,) and bool((weights >= 0).all()) and 0 < weights.sum() < np.inf
+        require(fits, f"object {number} has the answers {weights.tolist()}, expected {self._classes} weights from 0")
+        return weights
+
+
+def _matrices(
+    profiles: Sequence[WorkerProfile], confusion: ArrayLike | None, classes: int
+) -> list[NDArray[np.float64] | None]:
+    """Cumulated confusion matrix of each worker, ``None`` for those who err evenly; shape ``(C, C)`` each."""
+    if confusion is not None:
+        return list(cumulative(confusion, len(profiles), classes))
+    return [None if profile.confusion is None else cumulative(profile.confusion, 1, classes)[0] for profile in profiles]
+
+
+def _drawn(weights: NDArray[np.float64], chance: float) -> int:
+    """Draw a class by its weight; one of weight 0 is never drawn."""
+    summed = np.cumsum(weights)
+    return int(min(np.searchsorted(summed, chance * summed[-1], side="right"), np.flatnonzero(weights)[-1]))
 
 
 def _uniforms(seed: int, purpose: str, *numbers: int) -> tuple[float, ...]:
@@ -181,32 +240,17 @@ def _worker_id(seed: int, place: int) -> str:
     return f"private.us-east-1.{_digest(seed, 'worker', place)[:8].hex()}"
 
 
-def _accuracies(mean: float, workers: int, seed: int) -> NDArray[np.float64]:
-    """Spread the workers' accuracies around the mean without moving it or leaving [0, 1]."""
+def _accuracies(accuracy: float | tuple[float, float], workers: int, seed: int) -> NDArray[np.float64]:
+    """Spread the workers' accuracies around a mean without moving it or leaving [0, 1], or evenly over a range."""
+    if isinstance(accuracy, tuple):
+        low, high = accuracy
+        require(0 <= low <= high <= 1, f"accuracy is {low}..{high}, expected two shares from 0 to 1, the least first")
+        return np.linspace(low, high, workers)
+    require(0 <= accuracy <= 1, f"accuracy is {accuracy}, expected a share from 0 to 1")
     drawn = np.array([_uniforms(seed, "accuracy", place)[0] for place in range(workers)])
     centred = drawn - drawn.mean()
-    spread: NDArray[np.float64] = mean + min(SPREAD, mean, 1 - mean) * centred
-    return spread
-
-
-def _cumulative(confusion: ArrayLike, workers: int, classes: int) -> NDArray[np.float64]:
-    """Check the confusion matrices and sum them along the answered class, shape ``(W, C, C)``."""
-    shapes = ((classes, classes), (workers, classes, classes))
-    try:
-        matrix = np.asarray(confusion, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"confusion is no matrix of numbers of shape {shapes[0]}: {error}") from error
-    _require(matrix.shape in shapes, f"confusion has the shape {matrix.shape}, expected {shapes[0]} or {shapes[1]}")
-    fits = bool((matrix >= 0).all() and np.allclose(matrix.sum(axis=-1), 1))
-    _require(fits, "confusion has a row that is no distribution; expected numbers from 0 that sum to 1 in each row")
-    cumulative = np.cumsum(np.broadcast_to(matrix, shapes[1]), axis=-1)
-    cumulative[..., -1] = 1.0  # a sum that rounds below 1 would leave a chance that belongs to no class
-    return cumulative
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise SettingsError(message)
+    spread: NDArray[np.float64] = accuracy + min(SPREAD, accuracy, 1 - accuracy) * centred
+    return np.clip(spread, 0, 1)
 
 
 def _iso(moment: datetime) -> str:

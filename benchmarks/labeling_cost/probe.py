@@ -35,6 +35,8 @@ FOLDS = 3
 class Sources:
     """Objects of a data set, read when they are asked for."""
 
+    content, ahead = "one run, one data set", 0
+
     def __init__(self, rows, folder):
         self.rows = rows
         self.folder = folder
@@ -55,7 +57,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, help="only so many objects, drawn at random")
     parser.add_argument("--labels", type=int, help="train on so many labels only")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=2, help="decoding threads, and threads of the network")
+    parser.add_argument("--threads", type=int, default=2, help="threads that decode and encode")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = digits() if options.folder == "DIGITS" else read_rows(Path(options.folder))
@@ -69,7 +71,6 @@ def main() -> int:
 
 def measure(options, rows) -> dict:
     encoder = encoder_for(options.model, size=options.image_size, device=options.device)
-    limit_network_threads(options.threads)
     sources = Sources(rows, Path(options.folder))
     if isinstance(encoder, PoolFitted):
         encoder.fit([encoder.prepare(sources.get(number)) for number in range(len(rows))])
@@ -120,12 +121,6 @@ def held_out(rows):
     for fold in range(FOLDS):
         masks[fold, order[fold::FOLDS]] = True
     return list(masks)
-
-
-def limit_network_threads(threads) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def read_rows(folder):

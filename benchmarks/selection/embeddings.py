@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 class Sources:
     """Objects of a data set folder, read when they are asked for."""
 
+    ahead = 0
+
     def __init__(self, rows, folder):
         self.rows = rows
+        self.content = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
         self.folder = folder
 
     def get(self, number):

@@ -509,4 +509,4 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())  # noqa: T201 - what the command is for
+    print(table())

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from autolabel.errors import CheckpointError, ObjectError
 from autolabel.inference import efficientnet_lite, torchvision_models
 from autolabel.inference.catalogue import encoder_for, model_entry
-from autolabel.inference.images import decode_image
+from autolabel.inference.framing import decode_image
+from autolabel.inference.runtimes.base import RuntimeKind
 from autolabel.inference.torchvision_models import architectures, headless, network_from_state, preprocessing
 
 DATA = Path(__file__).parent.parent / "data"
@@ -57,8 +58,8 @@ def test_lite0_at_another_size_is_another_encoder_with_a_name_that_leads_back():
     assert own.dim == model_entry("efficientnet-lite0").dim
 
 
-def test_lite0_gives_the_same_bytes_twice_and_the_same_features_however_many_threads():
-    encoder = encoder_for("efficientnet-lite0", size=64, device="cpu")
+def test_lite0_by_torch_gives_the_same_bytes_twice_and_the_same_features_however_many_threads():
+    encoder = encoder_for("efficientnet-lite0", size=64, device="cpu", runtime=RuntimeKind.TORCH)
     prepared = [encoder.prepare(png(waves(size))) for size in range(40, 76)]
     once = encoder.encode(prepared)
     assert encoder.encode(prepared).tobytes() == once.tobytes()
@@ -183,7 +184,7 @@ def bert_folder(folder, **changes):
 
 
 def test_a_sentence_folder_is_an_encoder_and_long_texts_are_cut(tmp_path):
-    encoder = encoder_for(bert_folder(tmp_path, pooling="mean_tokens"), device="cpu")
+    encoder = encoder_for(bert_folder(tmp_path, pooling="mean_tokens"), device="cpu", runtime=RuntimeKind.TORCH)
     found = vectors(encoder, ["a b c", "a " * 16, "a " * 40, "c"])
     assert found.shape == (4, 3 * 8)
     for view in np.split(found, 3, axis=1):
@@ -195,8 +196,8 @@ def test_a_sentence_folder_is_an_encoder_and_long_texts_are_cut(tmp_path):
 def test_a_folder_may_ask_for_the_first_token(tmp_path):
     (tmp_path / "mean").mkdir()
     (tmp_path / "first").mkdir()
-    mean = encoder_for(bert_folder(tmp_path / "mean", pooling="mean_tokens"), device="cpu")
-    first = encoder_for(bert_folder(tmp_path / "first", pooling="cls_token"), device="cpu")
+    mean = encoder_for(bert_folder(tmp_path / "mean", pooling="mean_tokens"), runtime=RuntimeKind.TORCH)
+    first = encoder_for(bert_folder(tmp_path / "first", pooling="cls_token"), runtime=RuntimeKind.TORCH)
     np.testing.assert_allclose(vectors(mean, ["b"]), vectors(first, ["b"]), atol=1e-6)
     assert np.abs(vectors(mean, ["a b"]) - vectors(first, ["a b"])).max() > 0.01
     assert mean.fingerprint != first.fingerprint
@@ -301,7 +302,7 @@ def image_folder(folder, **changes):
 
 def test_a_folder_with_weights_of_any_number_of_classes_is_an_encoder(tmp_path):
     name = image_folder(tmp_path)
-    encoder = encoder_for(name, device="cpu")
+    encoder = encoder_for(name, device="cpu", runtime=RuntimeKind.TORCH)
     found = vectors(encoder, [png(waves(80)), png(waves(300))])
     assert (encoder.name, found.shape, encoder.dim) == (name, (2, 1024), 1024)
     assert encoder_for(name, device="cpu").fingerprint == encoder.fingerprint
@@ -350,7 +351,7 @@ def test_a_named_torchvision_model_takes_torchvisions_weights(monkeypatch):
         return whole.state_dict()
 
     monkeypatch.setattr(torchvision_models.torch.hub, "load_state_dict_from_url", downloaded)
-    encoder = encoder_for("torchvision:resnet18", device="cpu")
+    encoder = encoder_for("torchvision:resnet18", device="cpu", runtime=RuntimeKind.TORCH)
     assert asked == [(torchvision.models.ResNet18_Weights.DEFAULT.url, True, True)]
     assert (encoder.name, encoder.dim) == ("torchvision:resnet18", 512)
     assert vectors(encoder, [png(waves(64))]).shape == (1, 512)

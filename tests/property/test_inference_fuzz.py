@@ -13,9 +13,9 @@ from PIL import Image
 
 from autolabel.api.kinds import TaskKind
 from autolabel.errors import CheckpointError, ObjectError
-from autolabel.inference.bert import batches_by_length
+from autolabel.inference.bert import batches_of_one_length
 from autolabel.inference.checkpoint import Checkpoint
-from autolabel.inference.images import Framing, decode_image
+from autolabel.inference.framing import Framing, decode_image
 from autolabel.inference.tensors import dump_tensors, load_tensors
 
 
@@ -117,9 +117,10 @@ def test_a_frame_lies_inside_its_picture(sides, other, cut):
             assert 0 <= top < bottom <= other
 
 
-@given(st.lists(st.integers(1, 256), max_size=80), st.integers(256, 2000))
-def test_every_text_is_in_one_batch_and_no_batch_is_over_budget(lengths, budget):
+@given(st.lists(st.integers(1, 256), max_size=80), st.integers(1, 2000))
+def test_every_text_is_in_one_batch_of_its_length_and_no_batch_is_over_budget(lengths, budget):
     lengths = np.asarray(lengths, np.int64)
-    batches = list(batches_by_length(lengths, budget))
+    batches = list(batches_of_one_length(lengths, budget))
     assert sorted(np.concatenate(batches).tolist() if batches else []) == list(range(len(lengths)))
-    assert all(len(rows) * lengths[rows].max() <= budget for rows in batches)
+    assert all(len(set(lengths[rows].tolist())) == 1 for rows in batches)
+    assert all(len(rows) == 1 or lengths[rows].sum() <= budget for rows in batches)

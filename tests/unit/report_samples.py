@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from autolabel.api.kinds import TaskKind
 from autolabel.report.data import (
+    AgreementRow,
     BoundaryItem,
     CostRow,
     CostTable,
@@ -22,6 +23,7 @@ from autolabel.report.data import (
     ReportData,
     RoundRow,
     Truth,
+    WorkerRow,
 )
 
 HOSTILE = (
@@ -91,6 +93,44 @@ def certificate(**changes: object) -> dict[str, object]:
         ),
     }
     return facts | changes
+
+
+def reference(**changes: object) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "method": "gold",
+        "measured": 100,
+        "differing": 3,
+        "low": 0.007,
+        "high": 0.082,
+        "confidence": 0.95,
+        "labels": 1797,
+        "machine_wrong_at_most": 89,
+        "tipped_by_model": 0,
+        "wrong_at_most": 236,
+        "confidence_of_both": 0.925,
+        "sentence": (
+            "People's labels were wrong on 3 of 100 gold objects: between 0.7 % and 8.2 % of all are wrong (95 % "
+            "confidence). Wrong against the truth ≤ wrong against people's labels + people's own errors: at most 89 + "
+            "147 = 236 of 1,797 labels (13.1 %), with 92.5 % confidence."
+        ),
+    }
+    return facts | changes
+
+
+def workers(names: tuple[str, ...]) -> tuple[WorkerRow, ...]:
+    return tuple(
+        WorkerRow(
+            worker=name,
+            answers=400 - 7 * place,
+            declined=place,
+            seconds=None if place == 1 else 2.5 + place,
+            accuracy=0.97 - 0.03 * (place % 9),
+            agreed=None if place == 2 else 0.9,
+            gold=place % 3,
+            gold_right=max(0, place % 3 - 1),
+        )
+        for place, name in enumerate(names)
+    )
 
 
 def refused() -> dict[str, object]:
@@ -188,7 +228,10 @@ def finished_job() -> ReportData:
         categories=categories,
         counters=counters(509, 1288),
         human_labels={"train": 300, "audit": 120, "rest": 89, "chained": 0},
-        certificate=certificate(),
+        answers_saved=512,
+        certificate=certificate(reference=reference()),
+        workers=workers(("ann", "bob", "cid", "dan")),
+        agreement=AgreementRow(509, 0.934, 0.926),
         rounds=rounds(),
         cost=costs(),
         forecast_before=Outcome(620, 1177, 166.2, 60),
@@ -298,8 +341,10 @@ def hostile_job() -> ReportData:
         certificate=certificate(
             sentence=" ".join(HOSTILE),
             reason=HOSTILE[1],
+            reference=reference(sentence=" ".join(HOSTILE)),
             walks=[walk(predicted=number, reason=text) for number, text in enumerate(HOSTILE)],
         ),
+        workers=workers(HOSTILE),
         cost=replace(base.cost, rows=tuple(CostRow(text, 1, text, 16.208, 16.208) for text in HOSTILE)),
         boundary=tuple(
             replace(item, text=HOSTILE[i % len(HOSTILE)]) for i, item in enumerate(boundary(False, HOSTILE))
@@ -333,6 +378,8 @@ def huge_job() -> ReportData:
         cost=CostTable(tuple(CostRow(f"kind {i}", 1e6, "label", 0.116, 116_000.0) for i in range(8)), 928e3, 1.16e6),
         files={"report": "s3://" + "bucket/" * 40 + "report.html"},
         failures=tuple(FailureRow(i, i + 1, "EMPTY_TEXT: nothing to show") for i in range(12)),
+        workers=workers(tuple(f"private.us-east-1.{i:016x}" for i in range(3000))),
+        answers_saved=12_345_678,
     )
 
 

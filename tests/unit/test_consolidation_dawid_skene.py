@@ -2,106 +2,138 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.crowd import crowd, one_coin
 
-from autolabel.consolidation.dawid_skene import Posterior, dawid_skene
-from autolabel.consolidation.majority import majority_vote
+from autolabel.consolidation.dawid_skene import UNKNOWN, dawid_skene
+from autolabel.consolidation.ground_truth import ground_truth_em
+from autolabel.consolidation.majority import majority, majority_vote
 
-
-def crowd(rng, *, objects, classes, accuracies, answers_each):
-    """Draw truth and sparse answers of one-coin workers."""
-    truth = rng.integers(classes, size=objects)
-    object_of = np.repeat(np.arange(objects), answers_each)
-    worker_of = np.concatenate([rng.choice(len(accuracies), answers_each, replace=False) for _ in range(objects)])
-    right = rng.random(len(object_of)) < np.asarray(accuracies)[worker_of]
-    wrong = (truth[object_of] + rng.integers(1, classes, size=len(object_of))) % classes
-    return truth, object_of, worker_of, np.where(right, truth[object_of], wrong)
+EVERY = pytest.mark.parametrize("consolidate", [dawid_skene, ground_truth_em])
 
 
-def textbook(objects, workers, labels, *, classes, epochs):
-    """The same model in probabilities with one loop an index, straight from its formulas."""
+def textbook(objects, workers, labels, *, classes, epochs, one_coin_below, known):
+    """The same model in probabilities with one loop an index, straight from its description."""
     n, w = max(objects) + 1, max(workers) + 1
-
-    def one_coin(accuracy):
-        matrix = np.full((classes, classes), (1 - accuracy) / (classes - 1))
-        np.fill_diagonal(matrix, accuracy)
-        return matrix
-
-    confusion = [one_coin(0.7) for _ in range(w)]
-    posterior = np.full((n, classes), 1 / classes)
-    mean_accuracy = 0.7
+    posterior = np.zeros((n, classes))
+    for i, label in zip(objects, labels, strict=True):
+        posterior[i, label] += 1
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    for i, label in known.items():
+        posterior[i] = np.eye(classes)[label]
     for _ in range(epochs):
-        prior = posterior.sum(axis=0) / posterior.sum()
-        joint = np.tile(prior, (n, 1))
-        for i, j, label in zip(objects, workers, labels, strict=True):
-            joint[i] *= confusion[j][:, label]
-        posterior = joint / joint.sum(axis=1, keepdims=True)
         counts = np.zeros((w, classes, classes))
         for i, j, label in zip(objects, workers, labels, strict=True):
             counts[j][:, label] += posterior[i]
-        accuracies = [np.trace(counts[j]) / counts[j].sum() for j in range(w)]
-        for j in range(w):
-            total = counts[j].sum()
-            smoothed = counts[j] + total * one_coin(accuracies[j]) + total / 2 * one_coin(mean_accuracy)
-            confusion[j] = smoothed / smoothed.sum(axis=1, keepdims=True)
-        mean_accuracy = np.mean(accuracies)
-    return Posterior(posterior, np.array(accuracies), float(np.log(joint.sum(axis=1)).sum()), epochs)
+        mean = (sum(np.trace(each) for each in counts) + 1.4) / (len(objects) + 2)
+        everybody = counts.sum(axis=0) + classes * one_coin(mean, classes)
+        everybody /= everybody.sum(axis=1, keepdims=True)
+        confusion = []
+        for each in counts:
+            coin = one_coin((np.trace(each) + 2 * mean) / (each.sum() + 2), classes)
+            rows = each.sum(axis=1, keepdims=True) + classes + 2
+            full = (each + classes * coin + 2 * everybody) / rows
+            confusion.append(coin if round(each.sum()) < one_coin_below else full)
+        share = (posterior.sum(axis=0) + 1) / (n + classes)
+        joint = np.tile(share, (n, 1))
+        for i, j, label in zip(objects, workers, labels, strict=True):
+            joint[i] *= confusion[j][:, label]
+        posterior = joint / joint.sum(axis=1, keepdims=True)
+        for i, label in known.items():
+            posterior[i] = np.eye(classes)[label]
+    return posterior, float(np.log(joint.sum(axis=1)).sum())
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
-@pytest.mark.parametrize("epochs", [1, 2, 5, 20])
-def test_the_sparse_log_space_form_equals_the_textbook_form(classes, epochs):
+@pytest.mark.parametrize("epochs", [1, 2, 10])
+@pytest.mark.parametrize("one_coin_below", [0, 30, 1000])
+@pytest.mark.parametrize("known", [{}, {0: 1, 7: 0, 39: 1}])
+def test_the_sparse_log_space_form_equals_the_textbook_form(classes, epochs, one_coin_below, known):
     rng = np.random.default_rng([classes, epochs])
     _, *answers = crowd(rng, objects=40, classes=classes, accuracies=[0.9, 0.7, 0.5, 0.8], answers_each=3)
-    expected = textbook(*answers, classes=classes, epochs=epochs)
-    got = dawid_skene(*answers, classes=classes, epochs=epochs, tolerance=0)
-    np.testing.assert_allclose(got.posterior, expected.posterior, atol=1e-9)
-    np.testing.assert_allclose(got.accuracy, expected.accuracy, atol=1e-9)
-    assert got.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
+    posterior, log_likelihood = textbook(
+        *answers, classes=classes, epochs=epochs, one_coin_below=one_coin_below, known=known
+    )
+    told = np.array([known.get(number, UNKNOWN) for number in range(40)])
+    got = dawid_skene(*answers, classes=classes, epochs=epochs, one_coin_below=one_coin_below, known=told, tolerance=-1)
+    np.testing.assert_allclose(got.posterior, posterior, atol=1e-9)
+    assert got.log_likelihood == pytest.approx(log_likelihood, rel=1e-9)
     assert got.epochs == epochs
+    np.testing.assert_allclose(got.confusion.sum(axis=1), 1)
 
 
-def test_it_learns_who_is_good_and_beats_the_majority():
+@EVERY
+def test_it_learns_who_is_good_and_beats_the_majority(consolidate):
     accuracies = [0.97, 0.95, 0.4, 0.4, 0.4]
     truth, *answers = crowd(np.random.default_rng(1), objects=600, classes=4, accuracies=accuracies, answers_each=5)
-    result = dawid_skene(*answers, classes=4)
+    result = consolidate(*answers, classes=4)
     np.testing.assert_allclose(result.accuracy, accuracies, atol=0.06)
     votes = majority_vote(answers[0], answers[2], classes=4)
     assert (result.posterior.argmax(axis=1) == truth).mean() > (votes == truth).mean() + 0.05
 
 
-def test_a_worker_who_always_says_the_opposite_is_turned_round():
+@EVERY
+def test_a_worker_who_always_says_the_opposite_is_turned_round(consolidate):
     truth, *answers = crowd(
         np.random.default_rng(2), objects=300, classes=2, accuracies=[0.9, 0.9, 0.9, 0.02], answers_each=4
     )
-    result = dawid_skene(*answers, classes=2)
+    result = consolidate(*answers, classes=2)
     assert result.accuracy[3] < 0.1
     assert (result.posterior.argmax(axis=1) == truth).mean() > 0.96
 
 
-def test_unanimous_answers_stay_finite_and_certain():
+@EVERY
+def test_unanimous_answers_stay_finite_and_certain(consolidate):
     objects = np.repeat(np.arange(500), 9)
     workers = np.tile(np.arange(9), 500)
-    result = dawid_skene(objects, workers, objects % 3, classes=5)
+    result = consolidate(objects, workers, objects % 3, classes=5)
     assert np.isfinite(result.posterior).all()
     assert np.isfinite(result.log_likelihood)
     assert (result.posterior.argmax(axis=1) == np.arange(500) % 3).all()
     assert result.posterior.max(axis=1).min() > 0.999
 
 
-def test_many_answers_to_one_object_do_not_underflow():
+@EVERY
+def test_many_answers_to_one_object_do_not_underflow(consolidate):
     workers = np.arange(3000)
-    result = dawid_skene(np.zeros(3000, int), workers, (workers % 10 == 0).astype(int), classes=2)
+    result = consolidate(np.zeros(3000, int), workers, (workers % 10 == 0).astype(int), classes=2)
     np.testing.assert_allclose(result.posterior, [[1, 0]], atol=1e-12)
 
 
-def test_it_stops_early_once_the_likelihood_stands_still():
-    _, *answers = crowd(np.random.default_rng(3), objects=200, classes=3, accuracies=[0.95] * 3, answers_each=3)
-    settled = dawid_skene(*answers, classes=3, epochs=500)
-    assert settled.epochs < 100
-    more = dawid_skene(*answers, classes=3, epochs=settled.epochs + 1, tolerance=0)
-    assert abs(more.log_likelihood - settled.log_likelihood) < 1e-7 * abs(settled.log_likelihood)
+def test_a_mistake_that_everybody_makes_is_learned_and_not_taken_for_truth():
+    # Three in four truly relevant pages are called irrelevant by everybody; few pages are relevant.
+    rng = np.random.default_rng(5)
+    truth = (rng.random(3000) < 0.3).astype(int)
+    objects, workers = np.repeat(np.arange(3000), 5), np.tile(np.arange(5), 3000)
+    said = np.where(truth[objects] == 1, rng.random(15000) < 0.55, rng.random(15000) < 0.02).astype(int)
+    right = (dawid_skene(objects, workers, said, classes=2).posterior.argmax(axis=1) == truth).mean()
+    assert right > (majority_vote(objects, said, classes=2) == truth).mean() + 0.05
 
 
+def test_gold_says_who_is_good_where_answers_alone_cannot():
+    # Two against two: nothing but the known objects tells who is right.
+    rng = np.random.default_rng(6)
+    truth = rng.integers(2, size=200)
+    objects, workers = np.repeat(np.arange(200), 2), np.tile([0, 1], 200)
+    said = np.where(workers == 0, truth[objects], 1 - truth[objects])
+    known = np.where(np.arange(200) < 30, truth, UNKNOWN)
+    result = dawid_skene(objects, workers, said, classes=2, known=known)
+    assert (result.posterior.argmax(axis=1) == truth).all()
+    assert result.accuracy[0] > 0.9
+    assert result.accuracy[1] < 0.1
+
+
+def test_a_prior_decides_where_answers_are_even_and_yields_where_they_are_many():
+    prior = np.array([[0.2, 0.8], [0.0, 0.0], [0.9, 0.1]])
+    objects = np.array([0, 0, 1, 1, 2, 2, 2, 2, 2])
+    workers = np.array([0, 1, 0, 1, 0, 1, 2, 3, 4])
+    labels = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1])
+    found = dawid_skene(objects, workers, labels, classes=2, prior=prior).posterior
+    assert found[0, 1] > 0.6
+    assert found[1, 1] > 0.9
+    assert found[2, 1] > 0.9
+
+
+@EVERY
 @pytest.mark.parametrize(
     ("objects", "workers", "labels", "classes", "said"),
     [
@@ -115,13 +147,19 @@ def test_it_stops_early_once_the_likelihood_stands_still():
         ([0, 0], [0, 2], [0, 0], 2, "worker numbers with gaps"),
     ],
 )
-def test_answers_that_the_model_cannot_hold_are_refused(objects, workers, labels, classes, said):
+def test_answers_that_the_model_cannot_hold_are_refused(consolidate, objects, workers, labels, classes, said):
     arrays = (np.array(column, dtype=np.int64) for column in (objects, workers, labels))
     with pytest.raises(ValueError, match=said):
-        dawid_skene(*arrays, classes=classes)
+        consolidate(*arrays, classes=classes)
 
 
 def test_a_majority_wins_and_ties_fall_to_the_first_class():
     objects, labels = np.array([0, 0, 0, 1, 1]), np.array([1, 1, 0, 2, 1])
     assert majority_vote(objects, labels, classes=3).tolist() == [1, 1]
     assert majority_vote(objects[:0], labels[:0], classes=3).tolist() == []
+
+
+def test_a_majority_is_believed_as_much_as_it_has_votes():
+    found = majority(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]), np.array([1, 1, 0, 2]), classes=3)
+    np.testing.assert_allclose(found.posterior, [[1 / 3, 2 / 3, 0], [0, 0, 1]])
+    np.testing.assert_allclose(found.accuracy, [(2 / 3 + 1) / 2, 2 / 3, 1 / 3])

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from autolabel.errors import CheckpointError, ObjectError, StorageError
-from autolabel.inference import embed
-from autolabel.inference.embed import Embeddings, embed_pool
+from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import Modality
+from autolabel.inference.shards import layout
+from autolabel.inference.shards.embeddings import Embeddings
+from autolabel.inference.shards.scorer import ShardScorer
+from autolabel.inference.shards.workers import AHEAD
 from autolabel.storage.durable import failpoints
 
 POOL = np.arange(3, 53) * 2
@@ -20,7 +23,7 @@ POOL = np.arange(3, 53) * 2
 class Hashes:
     """An encoder whose vectors are digests of its texts; it counts what it encodes."""
 
-    name, dim, modality, window = "hashes", 6, Modality.TEXT, 4
+    name, route, dim, modality, window = "hashes", "by hand", 6, Modality.TEXT, 4
 
     def __init__(self, fingerprint="f" * 64):
         self.fingerprint = fingerprint
@@ -45,7 +48,10 @@ class Hashes:
 class Texts:
     """Object n is the text "n"; some cannot be read, some are empty, and after `until` nothing can be reached."""
 
-    def __init__(self, *, unreadable=(), empty=(), until=10**9):
+    content = "c" * 64
+
+    def __init__(self, *, unreadable=(), empty=(), until=10**9, ahead=0):
+        self.ahead = ahead
         self.unreadable, self.empty, self.until = set(unreadable), set(empty), until
         self.threads = set()
 
@@ -60,7 +66,7 @@ class Texts:
 
 @pytest.fixture(autouse=True)
 def _short_shards(monkeypatch):
-    monkeypatch.setattr(embed, "SHARD", 8)
+    monkeypatch.setattr(layout, "SHARD", 8)
 
 
 def vector(number):
@@ -144,9 +150,9 @@ def test_killed_at_any_durable_operation_it_loses_one_shard_and_ends_with_the_sa
 
         first, second = Hashes(), Hashes()
         with failpoints(die), pytest.raises(Killed):
-            embed_pool(first, Texts(empty=[8]), folder, rows=POOL)
+            embed_pool(first, Texts(empty=[8]), folder, rows=POOL, threads=1)
         embed_pool(second, Texts(empty=[8]), folder, rows=POOL)
-        assert len(first.seen) + len(second.seen) <= 49 + 8
+        assert len(first.seen) + len(second.seen) <= 49 + 8 + AHEAD * Hashes.window
         assert {name: data for name, data in files_of(folder).items() if name in clean} == clean
 
 
@@ -178,6 +184,59 @@ def test_another_encoder_or_another_pool_computes_its_own(tmp_path):
     found = embed_pool(other, Texts(), tmp_path, rows=POOL[:20])
     assert len(other.seen) == 20
     assert found.fingerprint == "e" * 64
+
+
+def test_other_objects_behind_the_same_numbers_are_embedded_again(tmp_path):
+    embed_pool(Hashes(), Texts(), tmp_path, rows=POOL)
+    other, again = Texts(), Hashes()
+    other.content = "d" * 64
+    embed_pool(again, other, tmp_path, rows=POOL)
+    assert len(again.seen) == 50
+
+
+def test_another_route_computes_its_own_and_routes_are_not_mixed(tmp_path):
+    embed_pool(Hashes(), Texts(), tmp_path, rows=POOL)
+    other = Hashes()
+    other.route = "by machine"
+    with pytest.raises(StorageError):
+        embed_pool(other, Texts(until=60), tmp_path, rows=POOL)
+    with pytest.raises(CheckpointError, match="was computed by by hand, those before it by by machine"):
+        Embeddings.open(tmp_path, "f" * 64)
+    assert embed_pool(other, Texts(), tmp_path, rows=POOL).route == "by machine"
+
+
+@pytest.mark.parametrize("ahead", [1, 5, 40])
+def test_objects_far_away_are_asked_for_ahead_and_come_out_the_same(tmp_path, ahead):
+    embed_pool(Hashes(), Texts(unreadable=[8], empty=[10]), tmp_path / "near", rows=POOL, threads=1)
+    far = Texts(unreadable=[8], empty=[10], ahead=ahead)
+    embed_pool(Hashes(), far, tmp_path / "far", rows=POOL, threads=1)
+    assert files_of(tmp_path / "far") == files_of(tmp_path / "near")
+
+
+def test_requests_wait_side_by_side(tmp_path):
+    class Slow(Texts):
+        together = threading.Barrier(4, timeout=20)
+
+        def get(self, number):
+            self.together.wait()  # nobody goes on before four have asked
+            return str(number)
+
+    assert len(embed_pool(Hashes(), Slow(ahead=8), tmp_path, rows=POOL[:24], threads=1)) == 24
+
+
+def test_when_far_storage_is_out_of_reach_nothing_hangs(tmp_path):
+    with pytest.raises(StorageError, match="connection refused"):
+        embed_pool(Hashes(), Texts(until=60, ahead=8), tmp_path, rows=POOL, threads=2)
+
+
+def test_a_shard_scored_twice_or_by_another_process_is_the_same(tmp_path):
+    clean, shared = tmp_path / "clean", tmp_path / "shared"
+    embed_pool(Hashes(), Texts(empty=[8]), clean, rows=POOL)
+    shards = layout.lay_out(shared, POOL)
+    first, second = (ShardScorer(Hashes(), Texts(empty=[8])) for _ in range(2))
+    for shard in (*shards[4:], *shards[:5], *shards):
+        assert first(shard) == second(shard)
+    assert files_of(shared) == files_of(clean)
 
 
 def test_embeddings_of_another_encoder_are_refused(tmp_path):

@@ -20,6 +20,7 @@ class Lengths:
     """An encoder of two numbers: how long a text is, and its negative."""
 
     name = "lengths"
+    route = "by hand"
     dim = 2
     modality = Modality.TEXT
     window = 3
@@ -96,6 +97,8 @@ def test_another_process_goes_on_where_a_part_is_silent(tmp_path):
         return ClassificationLearner(encoder, kind=TaskKind.TEXT_CLASSIFICATION, categories=("a", "b"), seed=0)
 
     class Texts:
+        content, ahead = "c" * 64, 0
+
         def get(self, number):
             return strangers[number]
 

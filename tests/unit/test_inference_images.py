@@ -3,74 +3,26 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 
 import numpy as np
 import pytest
+from data.picture_catalogue import CONVERTED, RED, REFUSED, chunk, encoded, jpeg
 from PIL import Image, PngImagePlugin
 
 from autolabel.errors import ObjectError
-from autolabel.inference.images import Framing, ImageLimits, decode_image, open_image
+from autolabel.inference.framing import Framing, decode_image
+from autolabel.inference.images import ImageLimits, open_image
 
 SMALL = Framing(32, cut=0.0)
-RED = (200, 30, 40)
 
 
-def encoded(image, form="PNG", **options):
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_header(width, height, depth=8, colour=2, body=b"\x00" * 40):
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
-
-
-def jpeg(size=(80, 60), **options):
-    return encoded(Image.new("RGB", size, RED), "JPEG", quality=95, **options)
-
-
-NOISE_JPEG = encoded(Image.effect_noise((200, 200), 80), "JPEG")
-
-REFUSED = {
-    "0 bytes": (b"", "0 bytes"),
-    "truncated PNG": (encoded(Image.effect_noise((64, 64), 80))[:-2000], "cannot be decoded"),
-    "truncated JPEG": (NOISE_JPEG[: len(NOISE_JPEG) // 2], "cannot be decoded: image file is truncated"),
-    "JPEG cut in its tables": (NOISE_JPEG[:300], "its header is broken"),
-    "a JPEG of its first bytes": (b"\xff\xd8\xff", "its header is broken"),
-    "HTML": (b"<!DOCTYPE html><html><body>404</body></html>", "an HTML page"),
-    "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG"),
-    "SVG with a declaration": (b'<?xml version="1.0"?><svg/>', "an XML or SVG file"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "a PostScript file"),
-    "PDF": (b"%PDF-1.7\n", "a PDF"),
-    "GIF": (encoded(Image.new("P", (9, 9)), "GIF"), "a GIF"),
-    "GIF that is also a ZIP": (encoded(Image.new("P", (9, 9)), "GIF") + b"PK\x03\x04", "a GIF"),
-    "BMP": (encoded(Image.new("RGB", (9, 9)), "BMP"), "a BMP"),
-    "TIFF": (encoded(Image.new("RGB", (9, 9)), "TIFF"), "a TIFF"),
-    "WebP": (encoded(Image.new("RGB", (9, 9)), "WEBP"), "a WebP"),
-    "text": (b"just some words", "an unknown format"),
-    "larger than 40 MB": (b"\xff\xd8\xff" + b"\x00" * 40_000_000, "40,000,003 bytes"),
-    "PNG of 0 x 0": (png_header(0, 0), "its header is broken"),
-    "PNG that claims 2^31 - 1 a side": (png_header(2**31 - 1, 2**31 - 1), "pixels; at most 100,000,000"),
-    "bomb that Pillow only warns of": (png_header(12_000, 12_000, depth=1, colour=0), "12,000 x 12,000 pixels"),
-    "bomb that Pillow refuses": (png_header(20_000, 20_000, depth=1, colour=0), "20,000 x 20,000 pixels"),
-    "PNG without pixels": (png_header(8, 8, body=b""), "cannot be decoded"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_picture_fails_with_a_reason(name):
-    raw, reason = REFUSED[name]
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
+def test_what_is_no_picture_fails_with_a_reason(case):
     with pytest.raises(ObjectError) as caught:
-        decode_image(raw, SMALL)
+        decode_image(case.raw, SMALL)
     assert caught.value.code == "INVALID_IMAGE"
-    assert reason in str(caught.value)
+    assert case.words in str(caught.value)
 
 
 def test_a_zipped_text_chunk_that_explodes_fails_instead_of_filling_memory():
@@ -80,55 +32,12 @@ def test_a_zipped_text_chunk_that_explodes_fails_instead_of_filling_memory():
         decode_image(whole[:33] + bomb + whole[33:], SMALL)
 
 
-def palette_with_transparency():
-    image = Image.new("P", (8, 8), 0)
-    image.putpalette([*RED, 0, 0, 0])
-    return encoded(image, transparency=bytes([128, 255]))
-
-
-def sixteen_bits():
-    rows = np.full((8, 8), 0x8040, np.uint16)
-    return encoded(Image.fromarray(rows))
-
-
-HALF_RED = tuple(round(0.5 * channel + 0.5 * 255) for channel in RED)
-
-CONVERTED = {
-    "RGB": (encoded(Image.new("RGB", (8, 8), RED)), RED),
-    "grey": (encoded(Image.new("L", (8, 8), 77)), (77, 77, 77)),
-    "1 bit": (encoded(Image.new("1", (8, 8), 1)), (255, 255, 255)),
-    "16 bits keep the high eight": (sixteen_bits(), (0x80, 0x80, 0x80)),
-    "16 bits of colour": (png_header(1, 1, depth=16, body=b"\x00" + struct.pack(">HHH", 0xC8FF, 0x1EFF, 0x28FF)), RED),
-    "palette": (encoded(Image.new("RGB", (8, 8), RED).quantize(4)), RED),
-    "palette with transparency shows white": (palette_with_transparency(), HALF_RED),
-    "grey with alpha shows white": (encoded(Image.new("LA", (8, 8), (0, 0))), (255, 255, 255)),
-    "colour with alpha shows white": (encoded(Image.new("RGBA", (8, 8), (*RED, 128))), HALF_RED),
-    "one colour declared transparent": (encoded(Image.new("RGB", (8, 8), RED), transparency=RED), (255, 255, 255)),
-    "JPEG": (jpeg((8, 8)), RED),
-    "grey JPEG": (encoded(Image.new("L", (8, 8), 77), "JPEG"), (77, 77, 77)),
-    "progressive JPEG": (jpeg((80, 60), progressive=True), RED),
-    "CMYK JPEG": (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), (254, 0, 0)),
-    "JPEG with a ZIP after its end": (jpeg() + b"PK\x03\x04" + b"x" * 99, RED),
-    "1 x 10,000": (encoded(Image.new("RGB", (1, 10_000), RED)), RED),
-    "1 x 1": (encoded(Image.new("RGB", (1, 1), RED)), RED),
-    "animated PNG shows its default picture": (
-        encoded(
-            Image.new("RGB", (8, 8), RED),
-            save_all=True,
-            append_images=[Image.new("RGB", (8, 8), (0, 0, 0))],
-        ),
-        RED,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CONVERTED)
-def test_every_kind_of_picture_becomes_rgb_of_one_size(name):
-    raw, colour = CONVERTED[name]
-    pixels = decode_image(raw, SMALL)
+@pytest.mark.parametrize("case", CONVERTED, ids=lambda case: case.what)
+def test_every_kind_of_picture_becomes_rgb_of_one_size(case):
+    pixels = decode_image(case.raw, SMALL)
     assert pixels.shape == (32, 32, 3)
     assert pixels.dtype == np.uint8
-    np.testing.assert_allclose(pixels.reshape(-1, 3).mean(axis=0), colour, atol=3)
+    np.testing.assert_allclose(pixels.reshape(-1, 3).mean(axis=0), case.colour, atol=3)
 
 
 def test_a_colour_profile_changes_nothing():

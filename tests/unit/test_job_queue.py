@@ -342,13 +342,13 @@ def test_a_dismissed_workers_leases_end_at_once():
         "UPDATE lease SET state = 'submitted' WHERE id = 2",
         "UPDATE task SET free = free + 1 WHERE object = 0",
         "UPDATE task SET free = -1 WHERE object = 2",
-        "INSERT INTO answer VALUES (2, 'a', '{}', '1', NULL, '{}', 2)",
-        "INSERT INTO answer VALUES (1, 'a', '{}', '1', NULL, '{}', 2)",
-        "INSERT INTO answer VALUES (0, 'a', '{}', '1', NULL, '{}', NULL)",
+        "INSERT INTO answer VALUES (2, 'a', 1, '{}', '1', NULL, '{}', 2)",
+        "INSERT INTO answer VALUES (1, 'a', 1, '{}', '1', NULL, '{}', 2)",
+        "INSERT INTO answer VALUES (0, 'a', 1, '{}', '1', NULL, '{}', NULL)",
         "UPDATE answer SET worker = 'b' WHERE object = 0",
         "UPDATE answer SET lease = 2 WHERE object = 0",
         "INSERT INTO ledger VALUES (0, 'a', 'answer', 1, 12000)",
-        "INSERT INTO answer VALUES (3, 'a', '{}', '1', NULL, '{}', NULL)",
+        "INSERT INTO answer VALUES (3, 'a', 1, '{}', '1', NULL, '{}', NULL)",
     ],
 )
 def test_no_statement_can_break_an_invariant(statement):

@@ -17,6 +17,8 @@ TEXTS = [f"{topic} number {number % 7}" for number, topic in enumerate(["rain", 
 
 
 class Texts:
+    content, ahead = "toy texts", 0
+
     def get(self, number):
         return TEXTS[number]
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_room_is_packaged():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     rooms = {"autolabel"} | {
-        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "autolabel").glob("*/__init__.py")
+        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "autolabel").rglob("*/__init__.py")
     }
     assert set(packages) == rooms | {"autolabel_models"}
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -97,6 +98,7 @@ def test_the_sections_come_in_the_order_of_a_readers_questions():
     assert headings == [
         "Cost",
         "Rounds",
+        "People",
         "How well the machine knows when it is wrong",
         "What is taken for what",
         "Objects next to the threshold",
@@ -204,3 +206,22 @@ def test_boundary_objects_show_their_picture_or_their_text():
 def test_failures_are_counted_by_the_code_of_their_reason():
     rows = [FailureRow(i, i, reason) for i, reason in enumerate(["B: x", "A: y", "A: z", "no code"])]
     assert html.failure_kinds(rows) == [("A", 2), ("B", 1), ("no code", 1)]
+
+
+def plain(name):
+    return re.sub(r"<[^>]*>", "", unescape(source(name)))
+
+
+def test_people_are_shown_with_their_figures_and_how_far_they_agree():
+    page = plain("finished")
+    assert "509 objects were answered by at least two people: 93.4 % of pairs of answers agree" in page
+    assert "alpha is 0.926" in page
+    assert "4 workers" in page
+    assert "Asking one more only where it was worth its price saved 512 answers." in page
+    assert "The 100 of 3,000 workers with most answers" in plain("huge")
+
+
+def test_peoples_own_errors_stand_beside_the_promise_or_are_said_to_be_unknown():
+    assert "Wrong against the truth ≤ wrong against people's labels + people's own errors" in plain("finished")
+    assert "How often people's own labels are wrong was not measured" in plain("refused")
+    assert "People's own errors" not in plain("empty")

@@ -5,14 +5,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from autolabel.api.kinds import TaskKind
 from autolabel.errors import SettingsError
 from autolabel.tasks import task_for
 from autolabel.workforce import Answer, HumanTask, SimulatedWorkforce
+from autolabel.workforce.profiles import WorkerProfile
 
 TASK = task_for(TaskKind.TEXT_CLASSIFICATION, ["cat", "dog", "owl", "yak"])
 TRUTH = [number % 4 for number in range(200)]
+IDENTITY = tuple(map(tuple, np.eye(4).tolist()))
 
 
 def tasks(objects, workers=1, answered_by=()):
@@ -183,9 +186,78 @@ def test_truth_may_be_a_mapping_and_a_missing_one_is_named():
         ask(workforce, [18])
 
 
+def test_every_worker_may_be_described_alone():
+    crew = [
+        WorkerProfile(accuracy=0.0, seconds_per_answer=60.0),
+        WorkerProfile(decline_rate=1.0),
+        WorkerProfile(confusion=tuple(map(tuple, np.eye(4)[[1, 2, 3, 0]].tolist())), count=2),
+    ]
+    workforce = SimulatedWorkforce(TRUTH, TASK, profiles=crew)
+    assert len(workforce.workers) == 4
+    wrong, nobody, *shifted = workforce.workers
+    for answer in ask(workforce, range(100), workers=4):
+        if answer.worker == nobody:
+            assert answer.content is None
+            continue
+        if answer.worker in shifted:
+            assert label(answer) == (TRUTH[answer.object] + 1) % 4
+            continue
+        assert answer.worker == wrong
+        assert label(answer) != TRUTH[answer.object]
+        assert 30 <= answer.seconds <= 90
+
+
+def test_tired_workers_err_more_from_batch_to_batch_down_to_guessing():
+    truth = [number % 4 for number in range(3000)]
+    for crew in (WorkerProfile(accuracy=1.0, fatigue=0.2), WorkerProfile(confusion=IDENTITY, fatigue=0.2)):
+        right = []
+        for batch in (1, 2, 4, 40):
+            workforce = SimulatedWorkforce(truth, TASK, profiles=[crew], seed=1)
+            workforce.publish([HumanTask(number, batch, {}, 1) for number in range(3000)])
+            right.append(np.mean([label(answer) == truth[answer.object] for answer in workforce.collect()]))
+        assert right[0] == 1.0
+        assert right[0] > right[1] > right[2] > right[3] - 0.02
+        assert right[3] == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_worker_worse_than_guessing_is_not_made_better_by_fatigue():
+    crew = [WorkerProfile(accuracy=0.1, fatigue=0.5)]
+    workforce = SimulatedWorkforce([0] * 3000, TASK, profiles=crew)
+    workforce.publish([HumanTask(number, 9, {}, 1) for number in range(3000)])
+    assert np.mean([label(answer) == 0 for answer in workforce.collect()]) == pytest.approx(0.1, abs=0.02)
+
+
+def test_answers_are_drawn_from_each_objects_own_distribution_and_from_nothing_else():
+    weights = [[0, 0, 3, 0], [5, 0, 0, 5], [0.2, 0.2, 0.2, 0.2]]
+    workforce = SimulatedWorkforce([], TASK, distributions=weights, workers=9)
+    counts = {number: [0] * 4 for number in range(3)}
+    for seed in range(60):
+        workforce = SimulatedWorkforce([], TASK, distributions=weights, workers=9, seed=seed)
+        for answer in ask(workforce, range(3), workers=9):
+            counts[answer.object][label(answer)] += 1
+    assert counts[0] == [0, 0, 540, 0]
+    assert counts[1][1] == counts[1][2] == 0
+    assert chisquare([counts[1][0], counts[1][3]]).pvalue > 0.001
+    assert chisquare(counts[2]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("weights", [[1, 2, 3], [0, 0, 0, 0], [1, -1, 1, 1], [1, float("nan"), 0, 0]])
+def test_a_distribution_that_is_none_is_refused(weights):
+    with pytest.raises(SettingsError, match="object 0 has the answers"):
+        ask(SimulatedWorkforce([], TASK, distributions=[weights]), [0])
+
+
+def test_an_object_without_a_distribution_is_named():
+    with pytest.raises(SettingsError, match="no distribution of answers for object 3"):
+        ask(SimulatedWorkforce([], TASK, distributions={0: [1, 0, 0, 0]}), [3])
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ({"accuracy": (0.9, 0.7)}, "accuracy is 0.9..0.7"),
+        ({"fatigue": -1}, "fatigue is -1"),
+        ({"profiles": []}, "there is no worker"),
         ({"accuracy": 1.1}, "accuracy is 1.1"),
         ({"accuracy": float("nan")}, "accuracy is nan"),
         ({"decline_rate": -0.1}, "decline_rate is -0.1"),

@@ -96,7 +96,7 @@ function batch({ batch: now, state, phase, rounds, automated }, ended) {
   if (ended) line.textContent = "The job has ended.";
   else if (state === "learning" || !now) line.textContent = `The machine is at work: ${phase || "one moment"}. People wait for new tasks.`;
   else {
-    const kind = automated ? { train: "to learn from", audit: "to audit", rest: "that the machine may not label" }[now.purpose] : "";
+    const kind = automated ? { train: "to learn from", audit: "to audit", rest: "that the machine may not label" }[now.purpose] ?? "" : "";
     const queued = now.queued ? `, ${whole(now.queued)} wait for room` : "";
     line.textContent =
       `Batch ${now.batch}${rounds ? `, after ${rounds} round${rounds === 1 ? "" : "s"} of learning` : ""}: ` +
