@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from autolabel.api import lookup
-from autolabel.api.arns import DEFAULT_REGION, Arn, is_public_workteam, labeling_job_arn, task_kind_of
+from autolabel.api.arns import DEFAULT_REGION, Arn, BuiltInLambda, is_public_workteam, labeling_job_arn, task_kind_of
 from autolabel.api.lookup import look, text
 from autolabel.api.prices import price_of
 from autolabel.api.rules import broken_rules
@@ -155,6 +155,21 @@ class LabelingJobRequest:
         """The task type, from the algorithm or the Lambdas; ``None`` when neither names one of the four."""
         return task_kind_of(self.document)
 
+    @property
+    def template_uri(self) -> str | None:
+        """The worker page in Liquid: an S3 URI or a plain path."""
+        return text(self.document, lookup.UI_TEMPLATE) or None
+
+    @property
+    def pre_lambda(self) -> str | None:
+        """The Lambda function of the job's own that runs before people see an object; a built-in one is none."""
+        return _own_lambda(text(self.document, lookup.PRE_LAMBDA))
+
+    @property
+    def consolidation_lambda(self) -> str | None:
+        """The Lambda function of the job's own that makes labels of answers; a built-in one is none."""
+        return _own_lambda(text(self.document, lookup.ACS_LAMBDA))
+
     # Automated labeling and its limits
 
     @property
@@ -280,6 +295,10 @@ class LabelingJobRequest:
     def _number(self, path: tuple[str | int, ...], default: int) -> int:
         value = look(self.document, path)
         return default if value is None else int(value)
+
+
+def _own_lambda(arn: str) -> str | None:
+    return arn if arn and BuiltInLambda.parse(arn) is None else None
 
 
 def _frozen(value: Any) -> Any:

@@ -109,7 +109,7 @@ def start(options: argparse.Namespace, request: Any, settings: Any, home: Path |
         with LabelingJob.create(request, home, settings=settings, progress=progress) as job:
             if not options.json:
                 say_plan(job.plan())
-            return show(job, job.run(), options)
+            return show(job, _go_on(job, None), options)
     finally:
         progress.close()
 
@@ -120,10 +120,21 @@ def _resume(options: argparse.Namespace) -> int:
     progress = reporter(options)
     try:
         with LabelingJob.open(options.job, progress=progress) as job:
-            workforce = job.workforce(options.workforce) if options.workforce else None
-            return show(job, job.run(workforce), options)
+            return show(job, _go_on(job, options.workforce), options)
     finally:
         progress.close()
+
+
+def _go_on(job: LabelingJob, spec: str | None) -> Waiting | Finished:
+    """Run a job as far as it goes with its workforce, or another one; a page is served until the job ends."""
+    from autolabel.workforce.web import is_web
+
+    chosen = spec or job.settings.workforce
+    if is_web(chosen):
+        from autolabel.web import serve
+
+        return job.run() if job.status.is_final else serve(job, chosen or "", say=say)
+    return job.run(job.workforce(spec) if spec else None)
 
 
 def show(job: LabelingJob, step: Waiting | Finished, options: argparse.Namespace) -> int:

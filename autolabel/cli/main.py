@@ -67,7 +67,7 @@ def _complain(text: str) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs; nothing heavy is imported for it."""
-    from autolabel.cli import bench, init, jobs, manifest, models, quickstart, score
+    from autolabel.cli import bench, init, jobs, manifest, models, quickstart, review, score, workers
 
     parser = argparse.ArgumentParser(
         prog="autolabel",
@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for module in (quickstart, jobs, score, models, manifest, init, bench):
+    for module in (quickstart, jobs, workers, review, score, models, manifest, init, bench):
         module.add_verbs(verbs)
     return parser
 

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Options for everything the AWS document has no field for; see `Settings`."""
     group = parser.add_argument_group("settings (override the [job] TOML and autolabel: tags)")
-    group.add_argument("--workforce", help="simulated:TRUTH.jsonl[?accuracy=0.9&workers=3] or files:FOLDER/")
+    group.add_argument("--workforce", help="web, files:FOLDER/ or simulated:TRUTH.jsonl[?accuracy=0.9&workers=3]")
+    group.add_argument(
+        "--sets", action="store_true", default=None, help="open the next --concurrent objects when all are done, as AWS"
+    )
+    group.add_argument(
+        "--guesses", action="store_true", default=None, help="show people what the model thinks, except in audits"
+    )
     group.add_argument(
         "--contract",
         choices=("dataset", "machine", "per-class"),

@@ -173,9 +173,9 @@ def orientation_of(exif: bytes) -> int:
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn ``(H, W, 3)`` pixels as their EXIF orientation, 1 to 8, says; a view."""
+    """Turn ``(H, W, ...)`` pixels as their EXIF orientation, 1 to 8, says; a view."""
     if orientation in {5, 6, 7, 8}:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if orientation in {2, 3, 6, 7}:
         pixels = pixels[:, ::-1]
     if orientation in {3, 4, 7, 8}:

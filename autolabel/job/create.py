@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, job_reference_code
 from autolabel.consolidation.redundancy import Redundancy
 from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, SettingsError, StorageError
@@ -18,6 +17,7 @@ from autolabel.job.folder import JobFolder
 from autolabel.job.models import choose_model, snapshot_model
 from autolabel.job.sources import Sources, storage_options
 from autolabel.job.store import JobStore
+from autolabel.job.task import kind_of, task_of
 from autolabel.manifest.limits import Limits
 from autolabel.manifest.lines import Manifest
 from autolabel.manifest.reader import index_manifest
@@ -25,12 +25,16 @@ from autolabel.storage.durable import failpoint, make_folder, sync_folder, write
 from autolabel.storage.router import Storage
 from autolabel.storage.uri import is_s3, join
 from autolabel.storage.uri import parent as parent_of
-from autolabel.tasks import CrowdTask, task_for
+from autolabel.tasks import CrowdTask, worker_template
+from autolabel.tasks.liquid import WorkerTemplate
+from autolabel.workforce.lambdas import Lambdas
 from autolabel.workforce.simulated import SimulatedWorkforce
-from autolabel.workforce.spec import absolute_spec, workforce_from_spec
+from autolabel.workforce.spec import absolute_spec, check_spec
 from autolabel.workforce.truth import read_gold
+from autolabel.workforce.web import is_web, web_settings
 
 if TYPE_CHECKING:
+    from autolabel.api.kinds import TaskKind
     from autolabel.api.request import LabelingJobRequest
     from autolabel.job.settings import Settings
     from autolabel.tasks import Task
@@ -40,18 +44,18 @@ CHUNK = 8 << 20
 
 def create_folder(request: LabelingJobRequest, home: str | Path | None, settings: Settings, clock: Clock) -> JobFolder:
     """Create ``home/NAME``; on any error nothing is left behind. See `LabelingJob.create`."""
-    kind = request.task_kind
-    if kind is None:
-        raise InvalidRequestError(
-            ["neither LabelingJobAlgorithmSpecificationArn nor a built-in Lambda function names a task type"]
-        )
+    storage = Storage(storage_options(settings, request))
+    kind = kind_of(request, storage)
     parent = home_of(request, home)
     _check_name(parent, request)
-    storage = Storage(storage_options(settings, request))
-    categories = storage.read(_needed(request.categories_uri))
-    names = LabelCategories.from_bytes(categories, kind, name=_needed(request.categories_uri)).names
-    task = task_for(kind, names, consolidation=settings.consolidation)
-    _check_redundancy(settings, task)
+    uri = request.categories_uri
+    if uri is None and request.consolidation_lambda is None:
+        raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
+    categories = None if uri is None else storage.read(uri)
+    task = task_of(request, kind, categories, name=uri or "", consolidation=settings.consolidation)
+    _check_lambdas(request, settings)
+    _check_crowd(settings, task)
+    template = _template(request, settings, kind, storage)
     settings = msgspec.structs.replace(settings, root=_root_of(request, settings))
     choice = choose_model(request, settings, kind, task.categories, parent, storage) if request.automated else None
 
@@ -72,7 +76,10 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
             settings = _check_people(settings, request, manifest, task)
             if settings.gold is not None:
                 settings = _snapshot_gold(settings.gold, settings, request, partial, manifest, task)
-        write_atomically(partial.categories, categories)
+        if categories is not None:
+            write_atomically(partial.categories, categories)
+        if template is not None:
+            write_atomically(partial.template, template.encode())
         write_atomically(partial.request, json.dumps(request.to_document(), ensure_ascii=False, indent=1).encode())
         write_atomically(partial.settings, msgspec.json.format(msgspec.json.encode(settings), indent=1))
         if choice is not None:
@@ -108,9 +115,49 @@ def _check_name(parent: Path, request: LabelingJobRequest) -> None:
                 raise JobExistsError(msg)
 
 
-def _check_redundancy(settings: Settings, task: Task) -> None:
-    if settings.redundancy is Redundancy.ADAPTIVE and not isinstance(task, CrowdTask):
-        raise SettingsError(f"found redundancy = 'adaptive', which {task.kind} cannot do; expected 'fixed'")
+def _check_lambdas(request: LabelingJobRequest, settings: Settings) -> None:
+    """Find out now whether the job's own functions can be called, and could read what they are given."""
+    lambdas = Lambdas(settings.functions)
+    arn = request.consolidation_lambda
+    if arn is not None and not lambdas.is_local(arn) and not is_s3(request.output_uri):
+        raise InvalidRequestError(
+            [f"{arn} reads answers from S3; give an S3OutputPath on s3://, or the setting functions with its name"]
+        )
+
+
+def _template(request: LabelingJobRequest, settings: Settings, kind: TaskKind, storage: Storage) -> str | None:
+    """Read the worker page of a job whose people come to the page; ``None`` where ours is meant."""
+    uri = request.template_uri
+    if uri is None or not is_web(settings.workforce) or not web_settings(settings.workforce or "").page:
+        return None
+    try:
+        text = storage.read(uri).decode()
+    except FileNotFoundError:
+        if uri == f"templates/{kind}.liquid.html":  # what the short forms of the command line write
+            return None
+        raise
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError([f"the template {uri} is no UTF-8 text: {error}"]) from error
+    if text == worker_template(kind):
+        return None
+    WorkerTemplate(text, lambda uri: uri).render({"taskObject": "", "labels": []})  # raises InvalidRequestError
+    return text
+
+
+def _check_crowd(settings: Settings, task: Task) -> None:
+    """Refuse what needs to know how answers become labels where a Lambda function of the job's own makes them."""
+    if isinstance(task, CrowdTask):
+        return
+    for name, found, expected in (
+        ("redundancy", settings.redundancy.value, Redundancy.FIXED.value),
+        ("gold", settings.gold, None),
+        ("repeats", settings.repeats, 0.0),
+    ):
+        if found != expected:
+            raise SettingsError(
+                f"found {name} = {found!r}, which a job cannot have whose labels a Lambda function of its own makes; "
+                f"expected {expected!r}"
+            )
 
 
 def _check_people(settings: Settings, request: LabelingJobRequest, manifest: Manifest, task: Task) -> Settings:
@@ -118,7 +165,7 @@ def _check_people(settings: Settings, request: LabelingJobRequest, manifest: Man
     if settings.workforce is None:
         return settings
     settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
-    people = workforce_from_spec(settings.workforce or "", task=task, sources=Sources(manifest))
+    people = check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
     needed = request.workers_per_object * (2 if settings.repeats else 1)
     if isinstance(people, SimulatedWorkforce) and len(people.workers) < needed:
         raise SettingsError(
@@ -135,12 +182,6 @@ def _snapshot_gold(
     gold = read_gold(path, Sources(manifest), task, attribute=request.label_attribute)
     write_atomically(folder.gold, json.dumps({str(number): label for number, label in gold.items()}).encode())
     return msgspec.structs.replace(settings, gold=str(Path(path).absolute()))
-
-
-def _needed(uri: str | None) -> str:
-    if uri is None:
-        raise InvalidRequestError(["LabelCategoryConfigS3Uri is needed: it names the categories"])
-    return uri
 
 
 def _root_of(request: LabelingJobRequest, settings: Settings) -> str | None:

@@ -13,9 +13,9 @@ from autolabel.api.arns import ModelArn
 from autolabel.api.describe import JobStatus
 from autolabel.errors import JobFailedError
 from autolabel.job.clock import iso
+from autolabel.job.labels import withdraw_open_tasks
 from autolabel.job.look import Look, stored_look
 from autolabel.job.output import write_batch_files, write_output
-from autolabel.job.people import withdraw_open_tasks
 from autolabel.job.pool import State, count
 from autolabel.job.reference import reference_facts
 from autolabel.job.rounds import Round, round_name, training_set
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 def publish_batch(run: Run, look: Look | None = None) -> None:
     """Write the files of every batch labeled since the last call, and the output manifest with them."""
-    for batch in range(run.published + 1, run.batches + 1):
+    for batch in range(run.published + 1, run.collected + 1):
         run.steps.run(f"files-{batch:03d}", partial(write_batch_files, run, batch))
         run.published = batch
-        if batch == run.batches:
+        if batch == run.collected:
             run.steps.run(f"manifest-{batch:03d}", lambda: write_output(run, look))
             run.mirror()
 
@@ -64,7 +64,7 @@ def finish_stopped(run: Run) -> None:
     run.steps.run("stop", lambda: withdraw_open_tasks(run))
     look = stored_look(run)
     row = run.store.one("SELECT COALESCE(MAX(COALESCE(again, batch)), 0) AS n FROM task")
-    run.batches = row["n"] if row else 0
+    run.batches = run.collected = row["n"] if row else 0
     run.published = run.steps.count_before("files-", "stop")
     publish_batch(run, look)
     run.steps.run("certificate", lambda: _write_certificate(run, look, stopped=True))

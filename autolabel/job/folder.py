@@ -56,6 +56,11 @@ class JobFolder:
         return self.state / "categories.json"
 
     @property
+    def template(self) -> Path:
+        """The worker page in Liquid, if the job has one of its own."""
+        return self.state / "template.liquid.html"
+
+    @property
     def manifest(self) -> Path:
         """Snapshot of the input manifest, taken at the start."""
         return self.state / "input.manifest"
@@ -123,6 +128,16 @@ class JobFolder:
     def annotations(self) -> Path:
         """AWS's annotations tree."""
         return self.root / "annotations"
+
+    @property
+    def review_manifest(self) -> Path:
+        """The output manifest after machine labels were looked through."""
+        return self.root / "review" / "output.manifest"
+
+    @property
+    def review(self) -> Path:
+        """What looking through machine labels found, as JSON."""
+        return self.root / "review" / "review.json"
 
     def worker_response(self, batch: int, object_: int, stamp: str) -> Path:
         """Build the path of one object's worker-response file."""

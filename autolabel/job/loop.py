@@ -10,12 +10,12 @@ from autolabel.job.gold import ask_gold
 from autolabel.job.look import look, machine_labels_of
 from autolabel.job.people import ask
 from autolabel.job.repeats import repeat_some
+from autolabel.job.rest import label_rest
 from autolabel.job.rounds import (
     check_probe,
     choose_first,
     choose_informative,
     choose_probe,
-    choose_rest,
     learn,
     round_name,
 )
@@ -53,10 +53,6 @@ def label_dataset(run: Run) -> None:
             last = learn(run, last.number + 1)
         found = look(run, last)
 
-    chunk = 1
-    machine = machine_labels_of(found)
-    while ask(run, f"rest-{chunk:03d}", Purpose.REST, lambda: choose_rest(run, machine)):
-        publish_batch(run)
-        chunk += 1
+    label_rest(run, machine_labels_of(found))
     repeat_some(run, found)
     finish(run, found)

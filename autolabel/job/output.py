@@ -14,7 +14,7 @@ import numpy as np
 
 from autolabel.job.clock import parse
 from autolabel.job.cost import ledger_lines
-from autolabel.job.people import answers_of
+from autolabel.job.labels import answers_of
 from autolabel.job.steps import StepOutput
 from autolabel.manifest.output import Additions, Splice, failed_fields, iso_micro, write_manifest
 from autolabel.storage.durable import write_atomically
@@ -41,11 +41,11 @@ def write_batch_files(run: Run, batch: int) -> StepOutput:
     answers = answers_of(run.store, batch)
     rows = run.store.rows("SELECT * FROM label WHERE batch = ? AND source = 'people' ORDER BY object", batch)
     fields = {row["object"]: _people_fields(run, row) for row in rows}
-    closed = run.store.one("SELECT closed FROM task WHERE batch = ? OR again = ? LIMIT 1", batch, batch)
-    if closed is None:
+    frozen = run.store.one("SELECT frozen FROM task WHERE batch = ? OR again = ? LIMIT 1", batch, batch)
+    if frozen is None:
         msg = f"batch {batch} was never asked"
         raise RuntimeError(msg)
-    stamp = parse(closed["closed"]).strftime("%Y-%m-%d_%H:%M:%S")
+    stamp = parse(frozen["frozen"]).strftime("%Y-%m-%d_%H:%M:%S")
     for number, given in answers.items():
         _write(run.folder.worker_response(batch, number, stamp), msgspec.json.encode(worker_response(given)))
     annotated = [

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from autolabel.api.categories import LabelCategories
 from autolabel.api.describe import JobStatus, LabelCounters, describe
 from autolabel.api.request import LabelingJobRequest
 from autolabel.errors import InvalidRequestError, JobCorruptError, SettingsError
@@ -21,13 +20,13 @@ from autolabel.job.run import Run
 from autolabel.job.settings import PriceList, Settings
 from autolabel.job.sources import source_reader, storage_options
 from autolabel.job.store import JobStore
+from autolabel.job.task import task_of
 from autolabel.job.verify import Verified, verify
 from autolabel.job.view import plan, report_data, summary
 from autolabel.manifest.index import ManifestIndex
 from autolabel.manifest.lines import Manifest
 from autolabel.report.progress import ProgressReporter
 from autolabel.storage.durable import write_atomically
-from autolabel.tasks import task_for
 
 if TYPE_CHECKING:
     from autolabel.learning.base import Learner
@@ -60,25 +59,24 @@ class JobReader:
         try:
             self.request = LabelingJobRequest.load(self.folder.request)
             self.settings = msgspec.json.decode(self.folder.settings.read_bytes(), type=Settings)
-            kind = self.request.task_kind
-            if kind is None:
-                msg = f"{self.folder.request}: the document names no task type"
-                raise JobCorruptError(msg)
-            self.task = task_for(
+            index = ManifestIndex.load(self.folder.index)
+            kind = self.request.task_kind or index.kind
+            categories = self.folder.categories
+            self.task = task_of(
+                self.request,
                 kind,
-                LabelCategories.from_bytes(self.folder.categories.read_bytes(), kind).names,
+                categories.read_bytes() if categories.is_file() else None,
                 consolidation=self.settings.consolidation,
             )
-            index = ManifestIndex.load(self.folder.index)
             self.manifest = Manifest(self.folder.manifest, index)
         except (OSError, InvalidRequestError, SettingsError, msgspec.ValidationError, msgspec.DecodeError) as error:
             self._store.close()
             msg = f"{self.folder.state}: the job's state cannot be read ({error})"
             raise JobCorruptError(msg) from error
-        self._options = storage_options(self.settings, self.request)
-        self._mirror = Mirror(self.folder, self.request, self._options)
+        self.storage_options = storage_options(self.settings, self.request)
+        self._mirror = Mirror(self.folder, self.request, self.storage_options)
         self._prices = PriceList.of(self.settings, self.request.task_price_usd)
-        self._sources = source_reader(self.manifest, self._options, self.settings, kind)
+        self.sources = source_reader(self.manifest, self.storage_options, self.settings, kind)
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +146,7 @@ class JobReader:
             clock=self._clock,
             progress=self.progress,
             manifest=self.manifest,
-            sources=self._sources,
+            sources=self.sources,
             learner=learner,
             mirror=self._mirror.update,
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from autolabel.job.belief import tipped_labels
 from autolabel.job.gold import gold_of
-from autolabel.job.people import answers_so_far, settled_labels
+from autolabel.job.labels import answers_so_far, settled_labels
 from autolabel.job.pool import State
 from autolabel.quality.reference import Measured, MeasuredReference, Method, measure_gold, measure_repeats
 from autolabel.report.data import Purpose

@@ -16,10 +16,12 @@ import numpy as np
 
 from autolabel.job.clock import iso
 from autolabel.job.finish import publish_batch
-from autolabel.job.people import close_again, collect, first_slots
+from autolabel.job.labels import close_again
+from autolabel.job.people import first_slots, settle
 from autolabel.job.reference import BEFORE_THE_FREEZE
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event
+from autolabel.job.window import reopen
 from autolabel.report.data import Purpose
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def repeat_some(run: Run, look: Look | None) -> None:
         run.steps.run(f"{name}.ask", partial(_reopen, run, objects[first : first + size]))
         run.batches += 1
         batch = run.batches
-        collect(run, name, batch, partial(_answers, run, batch), partial(_second_labels, run, batch))
+        settle(run, name, batch, partial(_answers, run, batch), partial(_second_labels, run, batch))
         publish_batch(run, look)
 
 
@@ -70,16 +72,11 @@ def _choose(run: Run, look: Look | None) -> StepOutput:
 
 
 def _reopen(run: Run, objects: list[int]) -> StepOutput:
-    slots, batch = first_slots(run), run.batches + 1
-    at = iso(run.clock.now())
+    batch, now = run.batches + 1, run.clock.now()
 
     def rows(connection: sqlite3.Connection) -> None:
-        connection.executemany(
-            "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, free = ?, published = ?, closed = NULL"
-            " WHERE object = ?",
-            [(batch, slots, slots, slots, at, number) for number in objects],
-        )
-        add_event(connection, at, "tasks-repeated", batch=batch, objects=len(objects))
+        reopen(connection, run.rules, now, objects, batch=batch, slots=first_slots(run))
+        add_event(connection, iso(now), "tasks-repeated", batch=batch, objects=len(objects))
 
     return StepOutput({"objects": objects}, rows=rows)
 

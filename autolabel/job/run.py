@@ -11,6 +11,7 @@ import numpy as np
 from autolabel.job.clock import iso
 from autolabel.job.people import WaitingForPeople
 from autolabel.job.pool import State, read_states
+from autolabel.job.queue import rules_of
 from autolabel.job.steps import Steps
 from autolabel.job.store import add_event, set_fact
 from autolabel.quality.planner import Budget
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from autolabel.manifest.lines import Manifest
     from autolabel.report.progress import ProgressReporter
     from autolabel.tasks.base import Task
+    from autolabel.workforce.leases import QueueRules
 
 __all__ = ["Run", "StopRequested", "WaitingForPeople"]
 
@@ -50,6 +52,8 @@ class Run:
     ----------
     batches
         Human batches asked so far in this walk: AWS's iterations.
+    collected
+        Batches of this walk whose answers are consolidated; one more may be before people.
     published
         Batches of this walk whose files are written.
     mirror
@@ -69,12 +73,18 @@ class Run:
     learner: Learner | None
     mirror: Callable[[], None]
     batches: int = 0
+    collected: int = 0
     published: int = 0
     steps: Steps = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin at the first step."""
         self.steps = Steps(self.store, self.folder, self.clock)
+
+    @property
+    def rules(self) -> QueueRules:
+        """How tasks are lent to people."""
+        return rules_of(self.request, sets=self.settings.sets)
 
     @property
     def index(self) -> ManifestIndex:

@@ -59,7 +59,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     repeats: float = 0.0
     """Share of the objects people label, in [0, 1], that a second panel of other people answers again."""
     workforce: str | None = None
-    """``simulated:TRUTH`` or ``files:FOLDER``; remembered for `resume`."""
+    """``simulated:TRUTH``, ``files:FOLDER`` or ``web``; remembered for `resume`."""
+    sets: bool = False
+    """Put the next MaxConcurrentTaskCount objects before people only when all of the last are done, as AWS does,
+    instead of each as soon as there is room."""
+    guesses: bool = False
+    """Show people on the page what the model thinks, except in audits; its effect is measured."""
+    functions: tuple[str, ...] = ()
+    """Python functions in the place of Lambda functions: ``NAME=package.module:function``."""
     answer_price: float | None = None
     """Dollars for one worker's answer; ``None`` takes PublicWorkforceTaskPrice, else $0.012."""
     object_fee: float = 0.08
@@ -192,7 +199,7 @@ def _from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
     for key, value in tags.items():
         if key.startswith(TAG_PREFIX):
             name = key.removeprefix(TAG_PREFIX).replace("-", "_")
-            found[name] = value.split() if name == "buckets" else value
+            found[name] = value.split() if name in {"buckets", "functions"} else value
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+ROWS_AT_A_TIME = 1_000
+BUSY_SECONDS = 30.0
+"""How long a commit waits for another process that reads the job."""
 
 
 def to_json(value: Any) -> str:
@@ -25,7 +29,7 @@ def to_json(value: Any) -> str:
 
 
 class JobStore:
-    """A job's SQLite file.
+    """A job's SQLite file. Threads share its one connection and take turns: a transaction is one turn.
 
     A rollback journal is used instead of WAL: one connection gains nothing from WAL, and SQLite before 3.51.3 can
     corrupt a WAL file when a second connection appears.
@@ -40,17 +44,24 @@ class JobStore:
 
     def __init__(self, path: Path, *, check: bool = False) -> None:
         self.path = path
+        self._turn = threading.RLock()
         if not path.is_file():
             msg = f"{path.parent.parent}: no job here (found no {path.name}); expected a job folder"
             raise JobNotFoundError(msg)
         try:
-            self._connection = sqlite3.connect(f"file:{quote(path.as_posix())}?mode=rw", uri=True, isolation_level=None)
+            self._connection = sqlite3.connect(
+                f"file:{quote(path.as_posix())}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=BUSY_SECONDS,
+                check_same_thread=False,
+            )
             self._connection.row_factory = sqlite3.Row
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if check:
-                self._connection.execute("PRAGMA journal_mode = TRUNCATE")
+                self._connection.execute("PRAGMA journal_mode = PERSIST")
                 if self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                     msg = f"{path}: SQLite finds the file damaged; restore it from a copy"
                     raise JobCorruptError(msg)
@@ -82,24 +93,26 @@ class JobStore:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        with self._turn:
+            self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One durable change: everything inside is stored, or nothing is."""
         connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            failpoint("store.commit:before")
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._roll_back()
-            raise StorageError(str(self.path), f"{error}; nothing of this change was stored") from error
-        except BaseException:
-            self._roll_back()
-            raise
-        failpoint("store.commit:after")
+        with self._turn:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                failpoint("store.commit:before")
+                connection.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                self._roll_back()
+                raise StorageError(str(self.path), f"{error}; nothing of this change was stored") from error
+            except BaseException:
+                self._roll_back()
+                raise
+            failpoint("store.commit:after")
 
     def _roll_back(self) -> None:
         # After a full disk SQLite has rolled back already, and a second ROLLBACK would hide the real error.
@@ -108,16 +121,25 @@ class JobStore:
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """Rows of a query, all at once."""
-        return self._connection.execute(query, values).fetchall()
+        with self._turn:
+            return self._connection.execute(query, values).fetchall()
 
     def one(self, query: str, *values: Any) -> sqlite3.Row | None:
         """Return the first row of a query, if any."""
-        row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+        with self._turn:
+            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
         return row
 
     def stream(self, query: str, *values: Any) -> Iterator[sqlite3.Row]:
-        """Rows of a query, one by one."""
-        yield from self._connection.execute(query, values)
+        """Rows of a query, one by one; other threads may write in between."""
+        with self._turn:
+            cursor = self._connection.execute(query, values)
+        while True:
+            with self._turn:
+                rows = cursor.fetchmany(ROWS_AT_A_TIME)
+            if not rows:
+                return
+            yield from rows
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Read a single value."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autolabel.job.belief import belief_from
+from autolabel.job.functions import functions_labels
+from autolabel.job.labels import EXPIRED, answers_so_far, consolidate_batch, purpose_of, with_vote
 from autolabel.job.look import draw, model_sha256, room_after_audit, stored_look, walked
-from autolabel.job.people import EXPIRED, answers_so_far, consolidate_batch, purpose_of, with_vote
 from autolabel.job.rounds import Round, round_name
 from autolabel.job.start import read_chained
 from autolabel.quality.design import Frozen
@@ -48,6 +49,8 @@ class Answers:
     def alone(self) -> dict[int, Consolidated]:
         """What people alone label every answered object of a closed batch."""
         run = self._run
+        if run.request.consolidation_lambda is not None:
+            return functions_labels(run)
         found: dict[int, Consolidated] = {}
         for row in run.store.rows("SELECT DISTINCT batch FROM task WHERE closed IS NOT NULL ORDER BY batch"):
             answers = answers_so_far(run.store, run, row["batch"])

@@ -15,6 +15,7 @@ from autolabel.job.clock import parse
 from autolabel.job.cost import Cost, add_up
 from autolabel.job.finish import final_states
 from autolabel.job.gold import gold_of
+from autolabel.job.guesses import effect_of_guesses
 from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
 from autolabel.job.rounds import Round, round_name, terms_of
@@ -100,6 +101,7 @@ def summary(run: Run) -> dict[str, Any]:
         "counters": count(states).to_document(),
         "human_labels": human_labels(run),
         "answers": answers_of_job(run),
+        "guesses": effect_of_guesses(run),
         "certificate": certificate.result if certificate else None,
         "cost": cost_of(run).to_json(),
         "output": str(run.folder.output_manifest),

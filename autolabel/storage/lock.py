@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -25,17 +26,20 @@ class FolderLock:
     ----------
     folder
         A folder that exists, on a file system that supports ``flock``.
+    patience
+        Seconds to wait for somebody who is in.
 
     Raises
     ------
     JobLockedError
-        On entering, when somebody else is in; the message names the process.
+        On entering, when somebody else is in and stays; the message names the process.
     StorageError
         On entering, when the folder is missing or cannot be locked.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, patience: float = 0.0) -> None:
         self.folder = Path(folder)
+        self._patience = patience
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
@@ -45,7 +49,7 @@ class FolderLock:
         except OSError as error:
             raise StorageError(str(path), f"cannot be opened: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._wait_for(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
@@ -59,6 +63,18 @@ class FolderLock:
             raise StorageError(str(path), f"cannot be locked: {error.strerror}") from error
         self._descriptor = descriptor
         return self
+
+    def _wait_for(self, descriptor: int) -> None:
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -13,6 +13,7 @@ from autolabel.workforce.files import FilesWorkforce
 from autolabel.workforce.profiles import read_profiles
 from autolabel.workforce.simulated import SimulatedWorkforce
 from autolabel.workforce.truth import read_distributions, read_truth
+from autolabel.workforce.web import FORM, absolute_web, is_web, web_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from autolabel.tasks.base import Task
     from autolabel.workforce.base import Workforce
 
-_FORMS = "simulated:TRUTH.jsonl[?accuracy=0.9&workers=3&seed=1] or files:FOLDER/"
+_FORMS = f"simulated:TRUTH.jsonl[?accuracy=0.9&workers=3&seed=1], files:FOLDER/ or {FORM}"
 _RANGE = ".."
 _FILES = ("confusion", "profiles")
 """Settings that name a file."""
@@ -65,6 +66,11 @@ def workforce_from_spec(spec: str, *, task: Task, sources: Sequence[str]) -> Wor
     SettingsError
         The text has another form, a setting is unknown or out of range, or a file cannot be used.
     """
+    if is_web(spec):
+        raise SettingsError(
+            f"the workforce {spec!r} is a page that its own process serves: use `autolabel resume JOB`, or "
+            "autolabel.web.serve(job) in Python"
+        )
     name, _, rest = spec.partition(":")
     if name == "files" and rest and "://" not in spec:
         return FilesWorkforce(rest, task)
@@ -74,8 +80,18 @@ def workforce_from_spec(spec: str, *, task: Task, sources: Sequence[str]) -> Wor
     raise SettingsError(f"found the workforce {spec!r}, expected {_FORMS}; folders and files are local paths")
 
 
+def check_spec(spec: str, *, task: Task, sources: Sequence[str]) -> Workforce | None:
+    """Build the workforce as a check, ``None`` for people who come to the page; `SettingsError` if nobody answers."""
+    if is_web(spec):
+        web_settings(spec)
+        return None
+    return workforce_from_spec(spec, task=task, sources=sources)
+
+
 def absolute_spec(spec: str) -> str:
     """Return `spec` with its paths made absolute, so that it means the same from any working directory."""
+    if is_web(spec):
+        return absolute_web(spec)
     name, colon, rest = spec.partition(":")
     path, mark, query = rest.partition("?")
     members = [_absolute_member(member) for member in query.split("&")] if query else []

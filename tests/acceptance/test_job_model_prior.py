@@ -9,8 +9,8 @@ import pytest
 from support.jobs import answers_each, labels_by_people, resolved, run_job
 
 from autolabel.errors import SettingsError, VerificationError
-from autolabel.job import people
-from autolabel.job.people import answers_so_far
+from autolabel.job import labels as labels_module
+from autolabel.job.labels import answers_so_far
 from autolabel.job.reference import tipped_labels
 from autolabel.job.rounds import Round
 from autolabel.quality.prospect import Decision
@@ -132,12 +132,12 @@ def mutated_belief(run, name, objects):
     return dict(zip(objects, rows, strict=True))
 
 
-people_belief = people.belief_of
+people_belief = labels_module.belief_of
 
 
 def test_a_mutation_that_lets_the_model_vote_in_audits_is_found_by_verify(tmp_path, monkeypatch):
-    monkeypatch.setattr(people, "belief_of", mutated_belief)
-    monkeypatch.setattr(people, "INFORMED", frozenset(Purpose))
+    monkeypatch.setattr(labels_module, "belief_of", mutated_belief)
+    monkeypatch.setattr(labels_module, "INFORMED", frozenset(Purpose))
     job, _ = noisy_job(tmp_path, count=200)
     with job:
         audit, labels = asked_for(job, "audit"), labels_by_people(job)
@@ -155,7 +155,7 @@ def test_a_mutation_that_lets_the_model_vote_in_audits_is_found_by_verify(tmp_pa
 
 
 def test_a_belief_about_an_audit_is_not_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(people, "belief_of", mutated_belief)
+    monkeypatch.setattr(labels_module, "belief_of", mutated_belief)
     job, _ = noisy_job(tmp_path, count=120)
     with job:
         audit, labels, alone = asked_for(job, "audit"), labels_by_people(job), by_people_alone(job)

@@ -10,6 +10,7 @@ from rich.console import Console
 from support.jobs import (
     answers_each,
     counted_points,
+    drop_triggers,
     killed_at,
     labels_by_people,
     resolved,
@@ -20,7 +21,7 @@ from support.jobs import (
 
 from autolabel import Answer, LabelingJob
 from autolabel.errors import SettingsError, VerificationError
-from autolabel.job.people import answers_so_far
+from autolabel.job.labels import answers_so_far
 from autolabel.quality.reference import measure_gold, measure_repeats
 from autolabel.report.terminal import closing_summary
 from autolabel.report.verdict import peoples_errors
@@ -185,6 +186,7 @@ def test_it_verifies_and_tampering_with_gold_or_a_second_panel_is_found(tmp_path
         number, label = next(iter(again.items()))
         other = json.dumps(job.task.answer_from_label((label + 1) % 3))
         with job.walk().store.transaction() as connection:
+            drop_triggers(connection)
             connection.execute("UPDATE answer SET content = ? WHERE object = ? AND panel = 2", (other, int(number)))
         with pytest.raises(VerificationError) as error:
             job.verify()

@@ -11,6 +11,7 @@ import sqlite3
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
+from support.jobs import drop_triggers
 
 from autolabel import JobReader, LabelingJob, Settings, VerificationError
 from autolabel.errors import JobCorruptError
@@ -46,6 +47,7 @@ def rewrite(path, change):
 
 def sql(folder, statement, *values):
     with sqlite3.connect(folder / "state" / "job.db") as connection:
+        drop_triggers(connection)
         assert connection.execute(statement, values).rowcount > 0
     connection.close()
 

@@ -88,3 +88,9 @@ def killed_at(point, run):
 
     with pytest.raises(Killed), failpoints(count):
         run()
+
+
+def drop_triggers(connection):
+    """Who tampers does not stop at triggers."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
