@@ -27,9 +27,9 @@ class Slot:
 class AdaptiveLimit:
     """A semaphore whose size adapts: additive increase, multiplicative decrease (Chiu & Jain, 1989).
 
-    A round of successes at the limit raises it by one; a congested request lowers it, once for all that were under way
-    together: by half where all are refused, by less where few are. S3 answers 503 until it has spread a prefix over more
-    machines.
+    A round of successes at the limit raises it by one; a congested request lowers it, once for all that were
+    under way together: by half where all are refused, by less where few are. S3 answers 503 until it has spread a
+    prefix over more machines.
 
     Parameters
     ----------
