@@ -87,7 +87,7 @@ class Half:
         self._folder = folder
         self._output = output
         self._part = part
-        self._random = random.Random(f"{output} {part}")  # noqa: S311 - when to kill is no secret
+        self._random = random.Random(f"{output} {part}")
         self.kills = self.redone = self.gone = 0
 
     def run(self) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autolabel import TaskKind
 from autolabel.inference.catalogue import encoder_for
 from autolabel.learning.learner import ClassificationLearner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autolabel import TaskKind
 
 LABELS = 400
 

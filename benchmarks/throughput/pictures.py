@@ -1,8 +1,8 @@
 """JPEG files to scores on processors: `autolabel score` against a DataLoader with two workers and eager PyTorch.
 
-    python -m benchmarks.throughput.pictures FOLDER [--model resnet18 ...] [--objects 512] [--turns 3]
+    python -m benchmarks.throughput.pictures FOLDER [--model NAME ...] [--objects 512] [--turns 3]
 
-FOLDER holds ``manifest.jsonl``, ``truth.jsonl`` and pictures, as `clothing10` does. Every model's head is trained on 400
+FOLDER holds ``manifest.jsonl``, ``truth.jsonl`` and pictures, as `clothing10` does. A model's head is trained on 400
 of its labels; ResNets have random weights, which nothing of their speed depends on, EfficientNet-Lite0 its own. Both
 sides have the same weights and geometry. Outputs are compared before a second is reported: share of equal labels and
 differences of confidence. Then contenders run in turn, each in a process of its own, which is timed from the manifest

@@ -16,8 +16,10 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from autolabel.storage.base import StorageOptions
 from autolabel.storage.objects_obstore import ObstoreObjectReader
@@ -34,8 +36,6 @@ END = b"\r\n\r\n"
 
 
 def main() -> int:
-    from pathlib import Path
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=100_000)
@@ -89,8 +89,6 @@ class Bare:
     """A client without HTTP: it sends a request and takes as many bytes as it knows will come."""
 
     def __init__(self, port: int, size: int) -> None:
-        import threading
-
         self._address = ("127.0.0.1", port)
         self._size = size
         self._head = len(response(size)) - size
@@ -156,10 +154,8 @@ def serve(size: int) -> None:
                     if asked[number].endswith(END):
                         asked[number], left[number] = b"", answer
                 if left[number]:
-                    try:
+                    with suppress(BlockingIOError):
                         left[number] = left[number][peer.send(left[number]) :]
-                    except BlockingIOError:
-                        pass
                 poll.modify(number, select.EPOLLOUT if left[number] else select.EPOLLIN)
             except ConnectionError:
                 poll.unregister(number)

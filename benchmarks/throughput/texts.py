@@ -28,7 +28,7 @@ from benchmarks.throughput.models import first_lines, train
 SELF = "benchmarks.throughput.texts"
 MODEL = "minilm-l6-v2"
 WIDTH = 384
-ST, ST256, HF = "sentence-transformers encode", "sentence-transformers encode, batches of 256", "Hugging Face pipeline"
+ST, HF = "sentence-transformers encode", "Hugging Face pipeline"
 
 
 def main() -> int:
@@ -56,8 +56,7 @@ def compare(options, work):
     warm = {name: child(SELF, *words, "--run", name) for name in RUNS if name != "limits"}
     vectors = {name: np.load(work / f"{name}.npy") for name in warm}
     contenders = {
-        {"st": ST, "st256": ST256, "hf": HF}.get(name, name): lambda name=name: child(SELF, *words, "--run", name)
-        for name in warm
+        {"st": ST, "hf": HF}.get(name, name): lambda name=name: child(SELF, *words, "--run", name) for name in warm
     }
     runs = in_turns(contenders, options.turns)
     limits = child(SELF, *words, "--run", "limits")
@@ -68,7 +67,7 @@ def compare(options, work):
         facts = {"cosine_least": float(cosine.min()), "cosine_mean": float(cosine.mean())}
         if name.startswith("ours"):
             facts["refused"] = warm[name]["refused"]
-            for key, peer in (("st", ST), ("st256", ST256), ("hf", HF)):
+            for key, peer in (("st", ST), ("hf", HF)):
                 for what in ("wall", "cpu"):
                     mine, theirs = (min(run[what] for run in runs[each]) for each in (row["contender"], peer))
                     facts[f"{what}_{key}_over_ours"] = theirs / mine
@@ -101,15 +100,15 @@ def run_ours(options, *, int8=False):
     return {"wall": meter.wall, "cpu": meter.cpu, "refused": refused}
 
 
-def run_st(options, name="st", batch=32):
+def run_st(options):
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(_packaged_sentences()), device="cpu")
     texts = texts_of(options)
     model.encode(texts[:8])
     with Meter() as meter:
-        found = model.encode(texts, batch_size=batch, show_progress_bar=False)
-    np.save(options.work / f"{name}.npy", found / np.linalg.norm(found, axis=1, keepdims=True))
+        found = model.encode(texts, batch_size=32, show_progress_bar=False)
+    np.save(options.work / "st.npy", found / np.linalg.norm(found, axis=1, keepdims=True))
     return {"wall": meter.wall, "cpu": meter.cpu}
 
 
@@ -150,7 +149,6 @@ RUNS = {
     "ours": run_ours,
     "ours-int8": lambda options: run_ours(options, int8=True),
     "st": run_st,
-    "st256": lambda options: run_st(options, "st256", 256),
     "hf": run_hf,
     "limits": run_limits,
 }
