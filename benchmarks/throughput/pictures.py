@@ -10,7 +10,7 @@ to the last score; imports and loading the model are not counted. Processor seco
 
 The limit is that of two terms, for a core second: decode every JPEG (simplejpeg, nothing else), and multiply (the
 network's multiplications at the rate of a large product of matrices: float32 by torch, 8 bits by ONNX Runtime), both
-measured in the same run. 8 bits are used by `autolabel score --int8` only past its agreement test; where the test refuses
+measured in the same run. `autolabel score --int8` uses 8 bits only past its agreement test; where that test refuses
 them the row says so, and how fast they would have been.
 """
 
