@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from autolabel.quality.design import Design
 
-USUAL_RATIO = 0.8
+USUAL_RATIO = 0.75
 """Errors in the remainder to errors predicted there. Cross-fitted heads saw a fifth fewer labels than the one that
 predicts, and picked labels are harder than the rest: from the fifth round on 0.65 to 0.9 were measured on trec6,
 clothing10, agnews12k and banking77."""
