@@ -1,4 +1,4 @@
-"""Every benchmark still fits the code it measures: it can be imported, with its imports inside this project resolved."""
+"""Every benchmark still fits the code it measures: it imports, and what it names of this project is there."""
 
 from __future__ import annotations
 
