@@ -44,12 +44,13 @@ def measure(folder: Path, wanted: int) -> dict:
     write_toy_texts(folder, TEXTS, seed=1)
     manifest = folder / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes() * TIMES)
-    start(folder, "quiet").wait()
-    quiet = files(folder / "quiet")
     begun = time.perf_counter()
+    start(folder, "quiet").wait()
+    whole = time.perf_counter() - begun
+    quiet = files(folder / "quiet")
     kills = rounds = redone = gone = 0
     while kills < wanted:
-        found = [Half(folder, f"killed-{rounds}", part) for part in range(1, PARTS + 1)]
+        found = [Half(folder, f"killed-{rounds}", part, whole) for part in range(1, PARTS + 1)]
         threads = [threading.Thread(target=half.run) for half in found]
         for thread in threads:
             thread.start()
@@ -81,10 +82,14 @@ def measure(folder: Path, wanted: int) -> dict:
 
 
 class Half:
-    """One process that is killed and started again until it gets to the end."""
+    """One process that is killed and started again until it gets to the end.
 
-    def __init__(self, folder: Path, output: str, part: int) -> None:
+    Moments are uniform over the seconds of an undisturbed run of both halves, however busy the machine is.
+    """
+
+    def __init__(self, folder: Path, output: str, part: int, whole: float) -> None:
         self._folder = folder
+        self._whole = whole
         self._output = output
         self._part = part
         self._random = random.Random(f"{output} {part}")
@@ -95,7 +100,7 @@ class Half:
             before = self._finished()
             process = start(self._folder, self._output, "--shard", f"{self._part}/{PARTS}")
             try:
-                process.wait(timeout=self._random.uniform(0.5, 6.0))
+                process.wait(timeout=self._random.uniform(0.05, 1.0) * self._whole)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
