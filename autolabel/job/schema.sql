@@ -24,7 +24,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
     free      INTEGER NOT NULL CHECK (free >= 0),                -- places that nobody has
     busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),      -- places under a live lease
     taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),     -- places whose answer is in
-    lost      INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0),      -- places that the first panel left empty
+    lost      INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0),      -- places that declines, or the first panel, left empty
     declines  INTEGER NOT NULL DEFAULT 0 CHECK (declines >= 0),  -- as many as slots, and it is sent to nobody else
     input     TEXT,           -- JSON; what a Lambda function made of the object for the worker's page
     published TEXT NOT NULL,

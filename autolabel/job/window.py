@@ -65,10 +65,13 @@ def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) 
 
 
 def want_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime, objects: Iterable[int]) -> None:
-    """Ask for one more answer to each of some objects; they wait for room as new ones do, and stay open as long."""
+    """Ask for one more answer to each of settled objects; they wait for room as new ones do, and stay open as long.
+
+    Places that only declines left empty are gone: one more person is asked, not as many as declined.
+    """
     connection.executemany(
-        "UPDATE task SET slots = slots + 1, free = free + 1, again_slots = again_slots + (again IS NOT NULL),"
-        " opened = NULL WHERE object = ?",
+        "UPDATE task SET slots = slots + 1, lost = lost + free, free = 1,"
+        " again_slots = again_slots + (again IS NOT NULL), opened = NULL WHERE object = ?",
         [(number,) for number in objects],
     )
     open_more(connection, rules, now)
@@ -85,7 +88,7 @@ def reopen(
 ) -> None:
     """Ask a second panel for `slots` answers to objects whose first one is done; places it left empty are gone."""
     connection.executemany(
-        "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, lost = free, free = ?, declines = slots,"
+        "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, lost = lost + free, free = ?, declines = slots,"
         " published = ?, opened = NULL, frozen = NULL, closed = NULL WHERE object = ?",
         [(batch, slots, slots, slots, iso(now), number) for number in objects],
     )

@@ -134,7 +134,7 @@ def test_undo_skip_decline_and_help_do_what_they_say(context, tmp_path):
         page.keyboard.press("d")
         page.locator("#declining").wait_for()
         page.keyboard.press("2")
-        page.locator("#declining").wait_for(state="hidden")
+        page.locator(".notice", has_text="Noted").wait_for()
         all_sent(page)
         found = answers(job)
         assert found[declined] is None
