@@ -340,7 +340,8 @@ class Work {
   showLink({ waiting, online }) {
     const line = by("link");
     line.hidden = online && waiting < 2;
-    line.textContent = online ? `sending ${counted(waiting, "answer")}` : `offline · ${counted(waiting, "answer")} kept here`;
+    const kept = waiting ? ` · ${counted(waiting, "answer")} kept here` : "";
+    line.textContent = online ? `sending ${counted(waiting, "answer")}` : `offline${kept}`;
     line.classList.toggle("off", !online);
   }
 
