@@ -37,7 +37,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
 CREATE INDEX task_unfrozen ON task (COALESCE(again, batch)) WHERE frozen IS NULL;
-CREATE INDEX task_queued ON task (object) WHERE opened IS NULL AND frozen IS NULL;
+CREATE INDEX task_queued ON task (COALESCE(again, batch), object) WHERE opened IS NULL AND frozen IS NULL;
 CREATE INDEX task_working ON task (object)
     WHERE opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots));
 

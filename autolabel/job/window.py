@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autolabel.job.clock import iso
+from autolabel.job.clock import iso, parse
 from autolabel.job.store import add_event
 from autolabel.workforce.leases import LeaseState
 
@@ -62,6 +62,24 @@ def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) 
         f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT ?)",
         (iso(now), room),
     ).rowcount
+
+
+def open_next(connection: sqlite3.Connection, now: datetime) -> None:
+    """Open one queued object, in the place of one that nobody is to answer any more."""
+    connection.execute(
+        f"UPDATE task SET opened = ? WHERE object ="  # noqa: S608 - no values
+        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT 1)",
+        (iso(now),),
+    )
+
+
+def filled_until(connection: sqlite3.Connection, rules: QueueRules, now: datetime) -> str:
+    """Return the date until which no object's time before people runs out: until then only what is done makes room."""
+    (earliest,) = connection.execute(
+        f"SELECT MIN(opened) FROM task WHERE {WORKING} AND opened > ?",  # noqa: S608 - no values
+        (cutoff(rules, now),),
+    ).fetchone()
+    return "" if earliest is None else iso(parse(earliest) + rules.lifetime)
 
 
 def want_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime, objects: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.workforce.browser [--tasks 60] [--runs 3] [--json]
 
-Chromium, headless, with an empty cache. *First task*: from opening the invitation until a text can be answered by a key,
+Chromium, headless, with an empty cache. *First task*: from opening the invitation until a text can be answered by key,
 or a picture of 1,200 x 800 pixels is painted. *Next task*: from the key until the next object is on the page, in the
 frame in which it is painted. Needs ``pip install playwright`` and a Chromium.
 """
@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with chromium() as browser:
-        for kind, make in (("text", lambda folder, count: make_job(folder, count)), ("picture", make_pictures)):
+        for kind, make in (("text", make_job), ("picture", make_pictures)):
             runs = []
             for _ in range(options.runs):
                 with tempfile.TemporaryDirectory() as folder:
