@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 BATCH = "COALESCE(again, batch)"
 """Batch that people are at of an object."""
-QUEUED = "opened IS NULL AND frozen IS NULL"
+QUEUE = "task INDEXED BY task_queued WHERE opened IS NULL AND frozen IS NULL"
+"""Objects that wait for room; left to choose, SQLite walks over everything that is not frozen."""
 WORKING = "opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots))"
-"""Conditions of the indices ``task_queued`` and ``task_working``, to the letter: SQLite uses them only for that."""
+"""Condition of the index ``task_working``, to the letter: SQLite uses it only for that."""
 
 
 def cutoff(rules: QueueRules, now: datetime) -> str:
@@ -48,7 +49,7 @@ def publish_tasks(
 
 def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) -> int:
     """Open queued objects, oldest batch first, as far as the window has room; return how many."""
-    if connection.execute(f"SELECT 1 FROM task WHERE {QUEUED} LIMIT 1").fetchone() is None:  # noqa: S608 - no values
+    if connection.execute(f"SELECT 1 FROM {QUEUE} LIMIT 1").fetchone() is None:  # noqa: S608 - no values
         return 0
     (working,) = connection.execute(
         f"SELECT COUNT(*) FROM task WHERE {WORKING} AND (busy > 0 OR opened > ?)",  # noqa: S608 - no values
@@ -59,7 +60,7 @@ def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) 
         return 0
     return connection.execute(
         f"UPDATE task SET opened = ? WHERE object IN"  # noqa: S608 - no values
-        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT ?)",
+        f" (SELECT object FROM {QUEUE} ORDER BY {BATCH}, object LIMIT ?)",
         (iso(now), room),
     ).rowcount
 
@@ -68,7 +69,7 @@ def open_next(connection: sqlite3.Connection, now: datetime) -> None:
     """Open one queued object, in the place of one that nobody is to answer any more."""
     connection.execute(
         f"UPDATE task SET opened = ? WHERE object ="  # noqa: S608 - no values
-        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT 1)",
+        f" (SELECT object FROM {QUEUE} ORDER BY {BATCH}, object LIMIT 1)",
         (iso(now),),
     )
 
