@@ -98,8 +98,8 @@ MEMBERS: tuple[Member, ...] = (
     Member(
         f"{_HUMANS}.PreHumanTaskLambdaArn",
         _HONOURED,
-        "A built-in one names the task type, in any region, and is not run; no other goes with an algorithm. One of your "
-        "own is invoked for every object, or is a Python function (setting functions).",
+        "A built-in one names the task type, in any region, and is not run; no other goes with an algorithm. "
+        "One of your own is invoked for every object, or is a Python function (setting functions).",
     ),
     Member(f"{_HUMANS}.TaskKeywords", _ECHOED, "Words that workers find the task by."),
     Member(f"{_HUMANS}.TaskTitle", _HONOURED, "Title of the labeling page."),
@@ -128,7 +128,8 @@ MEMBERS: tuple[Member, ...] = (
     Member(
         f"{_HUMANS}.AnnotationConsolidationConfig.AnnotationConsolidationLambdaArn",
         _HONOURED,
-        "As PreHumanTaskLambdaArn, with which a built-in one has to agree; one of your own makes the labels of a batch.",
+        "As PreHumanTaskLambdaArn, with which a built-in one has to agree; "
+        "one of your own makes the labels of a batch.",
     ),
     Member(f"{_AMOUNT}.Dollars", _HONOURED, "Price of one answer, for the ledger."),
     Member(f"{_AMOUNT}.Cents", _HONOURED, "Added to the dollars."),

@@ -70,11 +70,12 @@ def guesses_for(run: Run, batch: int, purpose: Purpose, chosen: Batch) -> list[G
     remainder, predictions = latest.remainder(), latest.predictions()
     places = np.searchsorted(remainder, chosen.objects)
     known = (places < len(remainder)) & (remainder[np.minimum(places, len(remainder) - 1)] == chosen.objects)
+    known &= ~np.isin(chosen.objects, chosen.explored)  # drawn otherwise: to be compared with nothing here
     objects, places = chosen.objects[known], places[known]
     keys, errors = predictions.predicted[places], predictions.error_probability[places]
     rng = run.rng(f"guess-{batch}")
     chance = rng.random(len(objects))
-    blind = (chance < BLIND_SHARE) | np.isin(objects, chosen.explored)
+    blind = chance < BLIND_SHARE
     sure = errors <= np.median(errors) if len(errors) else errors.astype(bool)
     # Half of the objects are sure enough, hence twice the share of them.
     planted = ~blind & sure & (chance > 1.0 - 2 * PLANTED_SHARE)
