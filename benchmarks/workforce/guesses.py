@@ -2,10 +2,10 @@
 
     python -m benchmarks.workforce.guesses [--objects 1500] [--seeds 5] [--json]
 
-One simulated person labels a whole job of short texts with guesses on, audit included. He is always right when he reads,
-but with some probability takes a guess that he sees without reading, in 0.8 seconds instead of 2.0. Printed is what the
-job measured: the share of planted wrong guesses that passed (it should be that probability), the time saved, how much
-more often he agrees with guesses that he sees, and the share of labels by people that are wrong in the end.
+One simulated person labels a whole job of short texts with guesses on, audit included. He is always right when he
+reads, but with some probability takes a guess that he sees without reading, in 0.8 seconds instead of 2.0. Printed is
+what the job measured: the share of planted wrong guesses that passed (it should be that probability), the time saved,
+how much more often he agrees with guesses that he sees, and the share of labels by people that are wrong in the end.
 """
 
 from __future__ import annotations
