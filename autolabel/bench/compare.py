@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from autolabel.bench.cores import on_every_core
 from autolabel.bench.labeling import Row, row_of
 from autolabel.bench.people import People
 from autolabel.bench.sample import Sample
 from autolabel.bench.setting import Setting
 from autolabel.bench.strategies import STRATEGIES
-from autolabel.learning.threads import usable_cores
 from autolabel.quality.contract import Contract, Quality
 
 if TYPE_CHECKING:
@@ -63,7 +60,7 @@ def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], Non
     progress(len(done), len(wanted))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
-        for task, row in _computed(missing):
+        for task, row in on_every_core(run_task, missing):
             file.write(json.dumps({"key": task.key(), "row": row.to_json()}) + "\n")
             file.flush()
             done[task.key()] = row
@@ -83,36 +80,13 @@ def _read(log: Path) -> Iterator[tuple[str, Row]]:
             continue
 
 
-def _computed(tasks: list[Task]) -> Iterator[tuple[Task, Row]]:
-    """Rows as they are finished, each by a process that has a core of its own."""
-    cores = usable_cores()
-    if cores < 2 or len(tasks) < 2:
-        for task in tasks:
-            yield task, run_task(task)
-        return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the processes when they load BLAS
-    context = get_context("spawn")
-    free = context.Queue()
-    for core in sorted(os.sched_getaffinity(0)):
-        free.put(core)
-    with ProcessPoolExecutor(cores, mp_context=context, initializer=_take_core, initargs=(free,)) as pool:
-        running = {pool.submit(run_task, task): task for task in tasks}
-        for future in as_completed(running):
-            yield running[future], future.result()
-
-
-def _take_core(free: Any) -> None:
-    """Stay on one core: the linear algebra of several runs side by side is faster than that of one on all cores."""
-    os.sched_setaffinity(0, {free.get()})
-
-
 _SAMPLES: dict[tuple[str, str, int | None], Sample] = {}
 """Samples of this process: opening one takes a second, a run little more."""
 
 
 def run_task(task: Task) -> Row:
     """Compute one row."""
-    sample = _sample(task)
+    sample = sample_of(task)
     people = People.right(sample.truth)
     quality = Quality(task.error, task.confidence, Contract(task.contract))
     if task.accuracy < 1.0:
@@ -136,7 +110,8 @@ def run_task(task: Task) -> Row:
     )
 
 
-def _sample(task: Task) -> Sample:
+def sample_of(task: Task) -> Sample:
+    """Open the sample of a row, unless this process has it open."""
     key = (task.folder, task.model, task.image_size)
     if key not in _SAMPLES:
         _SAMPLES.clear()  # one at a time: features of a data set may be large

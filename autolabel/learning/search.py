@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,8 @@ class Judge:
     training: Training
     hearing: Hearing | None
     """Surroundings of the labeled objects that are judged by; ``None``: there is no pool, all are, by heads alone."""
+    tried: set[Strengths] = field(default_factory=set)
+    """What was fitted: going downhill, whatever was left behind is no better than what is held."""
 
     @classmethod
     def of(cls, training: Training, surroundings: Surroundings | None) -> Judge:
@@ -63,6 +65,7 @@ class Judge:
 
     def fit(self, strengths: Strengths, start: tuple[LinearHead, ...] | None) -> Fitted:
         """Fit every fold and find the best weight of the neighbours' opinion."""
+        self.tried.add(strengths)
         folds, probabilities = self.training.fit_folds(strengths, start)
         if self.hearing is None:
             return Fitted(strengths, folds, probabilities, 0.0, loss(probabilities, self.training.labels))
@@ -108,7 +111,10 @@ def _weigh(judge: Judge, here: Fitted, view: int) -> Fitted:
     found = _along(judge, here, FACTORS, here.strengths.views[view], partial(_with_factor, view))
     if found is not here or here.strengths.views[view] == 0.0:
         return found
-    without = judge.fit(here.strengths.view(view, 0.0), here.folds)
+    left_out = here.strengths.view(view, 0.0)
+    if left_out in judge.tried:
+        return here
+    without = judge.fit(left_out, here.folds)
     return without if without.loss < here.loss * (1.0 - LEAST_GAIN) else here
 
 
@@ -128,7 +134,10 @@ def _along(
     for step in (1, -1):
         place, best = begun, here
         while 0 <= place + step < len(ladder):
-            found = judge.fit(change(best.strengths, ladder[place + step]), best.folds)
+            changed = change(best.strengths, ladder[place + step])
+            if changed in judge.tried:
+                break
+            found = judge.fit(changed, best.folds)
             if found.loss >= best.loss * (1.0 - LEAST_GAIN):
                 break
             place, best = place + step, found

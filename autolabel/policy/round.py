@@ -10,7 +10,7 @@ import numpy as np
 from autolabel.policy.batches import affordable
 from autolabel.quality.design import Frozen
 from autolabel.quality.look import plan_look
-from autolabel.quality.planner import Situation, calibrate
+from autolabel.quality.planner import Situation, calibrate, sharpened
 from autolabel.quality.prospect import Decision, Learning, Prospect, decide, prospects
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def assess(
     may_fail
         Objects of the remainder that may turn out to be impossible to label.
     """
-    frozen = Frozen.of(remainder, predictions.predicted, predictions.error_probability)
+    frozen = Frozen.of(remainder, predictions.predicted, sharpened(predictions.error_probability))
     situation = Situation(labeled, terms.prices, budget, evidence.calibration, may_fail)
     look = plan_look(frozen, terms.quality, situation)
     audits = look.design.audits

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     from autolabel.quality.design import Design
 
-USUAL_RATIO = 0.8
+USUAL_RATIO = 0.75
 """Errors in the remainder to errors predicted there. Cross-fitted heads saw a fifth fewer labels than the one that
 predicts, and picked labels are harder than the rest: from the fifth round on 0.65 to 0.9 were measured on trec6,
 clothing10, agnews12k and banking77."""
+USUAL_SLOPE = 1.15
+"""How much surer the predicting head is than the cross-fitted ones that its error model learned from, on the scale of
+log odds: 1.0 to 1.45 were measured on digits, trec6, clothing10 and agnews12k, more than 1.1 in most rounds."""
 PRIOR_ERRORS = 20.0
 FIFTHS = (np.arange(5) + 0.5) / 5
 LEAST_PASS = 0.9
@@ -165,3 +168,17 @@ def calibrate(predicted_errors: float, observed_errors: int) -> Calibration:
     shape, rate = observed_errors + USUAL_RATIO * PRIOR_ERRORS, predicted_errors + PRIOR_ERRORS
     low, high = gammaincinv(shape, [0.1, 0.9]) / rate
     return Calibration(shape / rate, float(low), float(high))
+
+
+def sharpened(error_probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Stretch error probabilities by `USUAL_SLOPE` in log odds, in the same order and with the same sum.
+
+    The front of the order is where the machine labels: unstretched it looks half again as wrong as it is.
+    """
+    odds = error_probability.astype(np.float64)
+    odds = (odds / np.maximum(1.0 - odds, 1e-12)) ** USUAL_SLOPE
+    stretched = odds / (1.0 + odds)
+    total = float(stretched.sum())
+    if total > 0.0:
+        stretched *= float(error_probability.sum(dtype=np.float64)) / total
+    return np.minimum(stretched, 1.0)

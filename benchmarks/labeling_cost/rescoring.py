@@ -21,7 +21,7 @@ from autolabel.inference.embed import embed_pool
 from autolabel.job.models import learner_for
 from autolabel.job.rounds import Round, round_name
 from autolabel.job.sources import source_reader
-from autolabel.quality.planner import Decision
+from autolabel.quality.prospect import Decision
 from autolabel.storage.base import StorageOptions
 
 SAMPLE = 1_100

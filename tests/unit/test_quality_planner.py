@@ -13,6 +13,7 @@ from autolabel.quality.planner import (
     Prices,
     Situation,
     calibrate,
+    sharpened,
 )
 
 PRICES = Prices(human=0.1, machine=0.01)
@@ -113,3 +114,17 @@ def test_a_purchase_takes_from_every_budget():
     later = Situation(100, PRICES, Budget(human_labels=50, labels=80)).after(60)
     assert (later.labeled, later.budget) == (160, Budget(0, 20))
     assert Situation(100, PRICES).after(60).budget == Budget()
+
+
+def test_sharpening_keeps_order_and_sum_and_takes_from_the_sure_what_it_gives_to_the_unsure():
+    probability = np.asarray([0.5, 0.001, 0.02, 0.3, 0.0, 0.8, 0.02], np.float32)
+    found = sharpened(probability)
+    assert found.sum() == pytest.approx(probability.sum(), rel=1e-3)
+    assert np.lexsort((np.arange(7), found)).tolist() == np.lexsort((np.arange(7), probability)).tolist()
+    assert found[1] < probability[1]
+    assert found[5] > probability[5]
+    assert found[4] == 0.0
+    assert 0.0 <= found.min() <= found.max() <= 1.0
+    assert sharpened(np.ones(2)).tolist() == [1.0, 1.0]
+    assert sharpened(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+    assert sharpened(np.zeros(0)).tolist() == []

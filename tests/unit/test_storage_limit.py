@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -41,13 +42,18 @@ def test_congestion_halves_once_for_all_that_were_under_way():
 def test_where_few_are_refused_the_limit_settles_and_does_not_collapse():
     limit = AdaptiveLimit(first=64)
     rng = np.random.default_rng(0)
-    sizes = []
-    for _ in range(400):
-        with ExitStack() as stack:
-            for _ in range(limit.size):
-                stack.enter_context(limit.slot()).congested = bool(rng.random() < 0.2)
+    sizes, under_way = [], deque()
+    for _ in range(4000):
+        while len(under_way) < limit.size:  # as many readers as may be are waiting
+            stack = ExitStack()
+            under_way.append((stack, stack.enter_context(limit.slot())))
+        stack, slot = under_way.popleft()
+        slot.congested = bool(rng.random() < 0.2)
+        stack.close()
         sizes.append(limit.size)
-    assert 4 <= np.mean(sizes[100:]) <= 24
+    while under_way:
+        under_way.popleft()[0].close()
+    assert 4 <= np.mean(sizes[500:]) <= 24
 
 
 def test_the_limit_never_falls_below_one():

@@ -1,0 +1,127 @@
+"""What the planner costs: its jobs beside the best fixed schedule, which is chosen in hindsight.
+
+    python -m benchmarks.labeling_cost.schedules FOLDER... [--output schedules] [--seeds 5] [--error 0.05]
+
+A fixed schedule is a number of labels for training and a number of audits, decided before the job begins. Every seed's
+rounds are replayed far beyond the planner's own stop; after each, every audit size of a grid is drawn a few times and
+walked with the truth. The schedule with the fewest labels by people on average over the seeds is the best one: nobody
+could have known it. Beside it stands what the planner needed with the same seeds, and how far off its forecasts of the
+total were: the last one, and the one when half of its training labels were bought.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autolabel.bench.compare import Task, compare, sample_of
+from autolabel.bench.cores import on_every_core
+from autolabel.bench.people import People
+from autolabel.bench.setting import Setting
+from autolabel.policy.replay import Rounds
+from autolabel.quality.audit import draw_audit, places_by_confidence, walk
+from autolabel.quality.contract import Quality
+from autolabel.quality.rule import audits_needed, wrong_labels_that_break
+
+ALLOWED = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64, 85, 113, 150)
+DRAWS = 20
+BEYOND = 2.0
+"""Fixed schedules train on up to this many times the labels that the planner bought."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One seed's rounds, replayed until so many labels."""
+
+    task: Task
+    labels: int
+
+
+def trace(wanted):
+    """Labels by people in all, for every pair of training labels and allowed audit errors: one seed."""
+    task = wanted.task
+    sample = sample_of(task)
+    quality = Quality(task.error, task.confidence)
+    setting = Setting(sample, People.right(sample.truth), quality, task.seed, task.batch)
+    terms = setting.terms()
+    rounds = Rounds.begin(sample.learner, setting.people, terms, setting.rng, sample.pool)
+    limit = wrong_labels_that_break(task.error, len(sample.truth))
+    found = {}
+    while True:
+        predictions, remainder = rounds.train(), rounds.remainder
+        order = places_by_confidence(remainder, predictions.error_probability)
+        wrong = (predictions.predicted != sample.truth[remainder])[order]
+        for allowed in ALLOWED:
+            audits = audits_needed(len(remainder), limit, allowed, quality.delta)
+            if audits is None:
+                break
+            rng = np.random.default_rng([task.seed, rounds.number, allowed])
+            totals = []
+            for _ in range(DRAWS):
+                ranks = draw_audit(len(remainder), audits, rng)
+                machine = walk(len(remainder), ranks, wrong[ranks], allowed).machine_labeled
+                totals.append(len(sample.truth) - machine)
+            found[len(rounds.labeled), allowed] = (audits, float(np.mean(totals)))
+        if len(rounds.labeled) >= wanted.labels or len(remainder) <= terms.batch:
+            return found
+        rounds.buy(terms.batch)
+
+
+def best_schedule(traces):
+    """Return training labels, allowed errors, audits and mean total of the pair that was best over all seeds."""
+    everywhere = set.intersection(*(set(each) for each in traces))
+    mean = {pair: float(np.mean([each[pair][1] for each in traces])) for pair in everywhere}
+    labels, allowed = min(mean, key=mean.get)
+    return labels, allowed, traces[0][labels, allowed][0], mean[labels, allowed]
+
+
+def off(forecast, outcome):
+    """How far a forecast was off, as a share of the outcome."""
+    return abs(forecast - outcome) / outcome
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("schedules"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--error", type=float, default=0.05)
+    options = parser.parse_args()
+    print(
+        "| data set | planner: train + audit + rest | best fixed schedule | regret | last forecast off | half-way |\n"
+        "|---|---|---|---|---|---|",
+        flush=True,
+    )
+    options.output.mkdir(parents=True, exist_ok=True)
+    for folder in options.folders:
+        tasks = [
+            Task(str(folder), str(options.output / "samples"), "autolabel", seed, error=options.error)
+            for seed in range(options.seeds)
+        ]
+        rows = compare(tasks, options.output / "rows.jsonl", lambda _done, _all: None)
+        reach = int(BEYOND * np.mean([row.train for row in rows]))
+        traces = [found for _, found in on_every_core(trace, [Trace(task, reach) for task in tasks])]
+        labels, allowed, audits, best = best_schedule(traces)
+        total = float(np.mean([row.human for row in rows]))
+        parts = [np.mean([getattr(row, part) for row in rows]) for part in ("train", "check", "rest")]
+        last = np.median([off(row.forecast, row.human) for row in rows])
+        half = np.median([off(row.forecast_half, row.human) for row in rows])
+        line = {
+            "data": folder.name, "planner": total, "best": best, "labels": labels, "audits": audits,
+            "allowed": allowed, "regret": total / best - 1, "last": last, "half": half, "seeds": options.seeds,
+        }  # fmt: skip
+        with (options.output / "regret.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        print(
+            f"| `{folder.name}` | {parts[0]:,.0f} + {parts[1]:,.0f} + {parts[2]:,.0f} = {total:,.0f} "
+            f"| {labels:,} + {audits:,}: {best:,.0f} | {total / best - 1:+.1%} | {last:.1%} | {half:.1%} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
