@@ -85,7 +85,11 @@ MEMBERS: tuple[Member, ...] = (
         "Gives the region; a public-crowd team brings Mechanical Turk's rules. "
         "Who really answers is the workforce setting.",
     ),
-    Member(f"{_HUMANS}.UiConfig.UiTemplateS3Uri", _ECHOED, f"The worker page. {_PLACE}"),
+    Member(
+        f"{_HUMANS}.UiConfig.UiTemplateS3Uri",
+        _HONOURED,
+        f"The worker page in Liquid, for the web workforce: shown in a sandboxed frame. {_PLACE}",
+    ),
     Member(
         f"{_HUMANS}.UiConfig.HumanTaskUiArn",
         Treatment.REFUSED_IN_PART,
@@ -94,17 +98,22 @@ MEMBERS: tuple[Member, ...] = (
     Member(
         f"{_HUMANS}.PreHumanTaskLambdaArn",
         _HONOURED,
-        "A built-in one names the task type, in any region; no other goes with an algorithm. None is run.",
+        "A built-in one names the task type, in any region, and is not run; no other goes with an algorithm. "
+        "One of your own is invoked for every object, or is a Python function (setting functions).",
     ),
     Member(f"{_HUMANS}.TaskKeywords", _ECHOED, "Words that workers find the task by."),
-    Member(f"{_HUMANS}.TaskTitle", _ECHOED, "Title that workers see."),
-    Member(f"{_HUMANS}.TaskDescription", _ECHOED, "Description that workers see."),
+    Member(f"{_HUMANS}.TaskTitle", _HONOURED, "Title of the labeling page."),
+    Member(f"{_HUMANS}.TaskDescription", _HONOURED, "What workers are asked, beside every object of the page."),
     Member(
         f"{_HUMANS}.NumberOfHumanWorkersPerDataObject",
         _HONOURED,
         "How many different people answer each object, 1 to 9; their answers are consolidated.",
     ),
-    Member(f"{_HUMANS}.TaskTimeLimitInSeconds", _ECHOED, "30 to 28,800 for image, text and custom tasks."),
+    Member(
+        f"{_HUMANS}.TaskTimeLimitInSeconds",
+        _HONOURED,
+        "How long somebody at the page has for an object before another gets it; 30 to 28,800.",
+    ),
     Member(
         f"{_HUMANS}.TaskAvailabilityLifetimeInSeconds",
         _HONOURED,
@@ -113,12 +122,14 @@ MEMBERS: tuple[Member, ...] = (
     Member(
         f"{_HUMANS}.MaxConcurrentTaskCount",
         _HONOURED,
-        "Most objects before people at a time: a human batch; 1,000 unless given.",
+        "Most objects before people at a time, and in a batch; 1,000 unless given. Filled up one by one, or in sets as "
+        "the service does (setting sets).",
     ),
     Member(
         f"{_HUMANS}.AnnotationConsolidationConfig.AnnotationConsolidationLambdaArn",
         _HONOURED,
-        "As PreHumanTaskLambdaArn, with which it has to agree.",
+        "As PreHumanTaskLambdaArn, with which a built-in one has to agree; "
+        "one of your own makes the labels of a batch.",
     ),
     Member(f"{_AMOUNT}.Dollars", _HONOURED, "Price of one answer, for the ledger."),
     Member(f"{_AMOUNT}.Cents", _HONOURED, "Added to the dollars."),

@@ -166,7 +166,7 @@ def _check_people(settings: Settings, request: LabelingJobRequest, manifest: Man
         return settings
     settings = msgspec.structs.replace(settings, workforce=absolute_spec(settings.workforce))
     people = check_spec(settings.workforce or "", task=task, sources=Sources(manifest))
-    needed = request.workers_per_object * (2 if settings.repeats else 1)
+    needed = settings.people_an_object(request.workers_per_object)
     if isinstance(people, SimulatedWorkforce) and len(people.workers) < needed:
         raise SettingsError(
             f"the simulated workforce has {len(people.workers)} workers; {needed} different people are needed for an "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from autolabel.job.clock import MonotonicClock, iso, parse
-from autolabel.job.queue import TaskQueue
+from autolabel.job.queue import FINAL, TaskQueue
 from autolabel.job.window import is_settled
 from autolabel.job.writer import GroupWriter
 
@@ -138,8 +138,9 @@ class Desk:
 
         def work(tables: sqlite3.Connection, now: datetime) -> int | None:
             row = tables.execute(
-                "SELECT lease.object FROM lease JOIN task USING (object) WHERE id = ? AND worker = ? AND"
-                " ((state = 'active' AND expires > ?) OR (state = 'submitted' AND frozen IS NULL))",
+                "SELECT lease.object FROM lease JOIN task USING (object) WHERE id = ? AND worker = ? AND"  # noqa: S608 - no values
+                " ((state = 'active' AND expires > ?) OR (state = 'submitted' AND EXISTS"
+                f" (SELECT 1 FROM answer WHERE answer.lease = lease.id AND NOT {FINAL})))",
                 (lease, worker, iso(now)),
             ).fetchone()
             return None if row is None else int(row[0])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BLIND_SHARE = 0.1
 PLANTED_SHARE = 0.05
+SURE_SHARE = 0.25
 
 
 MEASURING = frozenset({Purpose.AUDIT, Purpose.GOLD})
@@ -58,7 +59,8 @@ class Guess:
 def guesses_for(run: Run, batch: int, purpose: Purpose, chosen: Batch) -> list[Guess]:
     """Take the latest round's predictions of a batch and decide, by the job's seed, who is to see which. In a step.
 
-    Wrong ones are planted only where the model is surer than for half of the batch, so that they are wrong indeed.
+    Wrong ones are planted only where the model is surer than for three quarters of the batch, so that they are wrong
+    indeed.
     """
     if not run.settings.guesses or purpose in MEASURING or not len(chosen.objects):
         return []
@@ -70,14 +72,14 @@ def guesses_for(run: Run, batch: int, purpose: Purpose, chosen: Batch) -> list[G
     remainder, predictions = latest.remainder(), latest.predictions()
     places = np.searchsorted(remainder, chosen.objects)
     known = (places < len(remainder)) & (remainder[np.minimum(places, len(remainder) - 1)] == chosen.objects)
+    known &= ~np.isin(chosen.objects, chosen.explored)  # drawn otherwise: to be compared with nothing here
     objects, places = chosen.objects[known], places[known]
     keys, errors = predictions.predicted[places], predictions.error_probability[places]
     rng = run.rng(f"guess-{batch}")
     chance = rng.random(len(objects))
-    blind = (chance < BLIND_SHARE) | np.isin(objects, chosen.explored)
-    sure = errors <= np.median(errors) if len(errors) else errors.astype(bool)
-    # Half of the objects are sure enough, hence twice the share of them.
-    planted = ~blind & sure & (chance > 1.0 - 2 * PLANTED_SHARE)
+    blind = chance < BLIND_SHARE
+    sure = errors <= np.quantile(errors, SURE_SHARE) if len(errors) else errors.astype(bool)
+    planted = ~blind & sure & (chance > 1.0 - PLANTED_SHARE / SURE_SHARE)
     others = np.unique(predictions.predicted)
     return [
         _guess(run, int(number), int(key), bool(is_blind), bool(is_planted), others, rng)

@@ -17,7 +17,7 @@ from autolabel.job.labels import INFORMED, answers_so_far, label_batch, purpose_
 from autolabel.job.settings import MICRO
 from autolabel.job.steps import StepOutput
 from autolabel.job.store import add_event, to_json
-from autolabel.job.window import BATCH, QUEUED, cutoff, freeze, is_settled, open_more, publish_tasks, want_more
+from autolabel.job.window import BATCH, QUEUE, cutoff, freeze, is_settled, open_more, publish_tasks, want_more
 from autolabel.report.data import Purpose
 from autolabel.tasks.base import CrowdTask
 from autolabel.workforce.base import Answer, HumanTask
@@ -188,7 +188,7 @@ def _freeze(run: Run, batch: int) -> None:
 
 def open_tasks(run: Run) -> list[HumanTask]:
     """Tasks that still want answers, by object number; at most MaxConcurrentTaskCount of them are open at a time."""
-    if run.store.one(f"SELECT 1 FROM task WHERE {QUEUED} LIMIT 1"):  # noqa: S608 - no values
+    if run.store.one(f"SELECT 1 FROM {QUEUE} LIMIT 1"):  # noqa: S608 - no values
         with run.store.transaction() as connection:
             open_more(connection, run.rules, run.clock.now())
     answered: dict[int, list[str]] = {}

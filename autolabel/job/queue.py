@@ -15,7 +15,7 @@ from autolabel.errors import AnswerError
 from autolabel.job.answers import record_answer
 from autolabel.job.clock import iso, parse
 from autolabel.job.store import add_event, to_json
-from autolabel.job.window import WORKING, cutoff, end_lease, expire_leases, open_more
+from autolabel.job.window import WORKING, cutoff, end_lease, expire_leases, filled_until, open_more, open_next
 from autolabel.workforce.base import Answer
 from autolabel.workforce.leases import Lease, LeaseState, QueueRules, Receipt, Verdict
 
@@ -50,6 +50,8 @@ class TaskQueue:
         self._price = price
         self._last: dict[str, int] = {}
         """Where each worker's search for a new object begins; a hint, not a fact."""
+        self._filled_until = ""
+        """Until when the window need not be counted, for only an object that is done makes room in it; a hint too."""
 
     def take(
         self, connection: sqlite3.Connection, now: datetime, worker: str, *, want: int = 1, have: Collection[int] = ()
@@ -120,7 +122,7 @@ class TaskQueue:
             }
             answer = Answer(row["object"], worker, content, iso(now), spent, facts)
             record_answer(connection, answer, at=iso(now), price=self._price, lease=lease)
-            open_more(connection, self.rules, now)
+            self._fill(connection, now, after=row["object"])
             return Receipt(Verdict.ACCEPTED)
         return self._late(connection, now, row, content, spent)
 
@@ -140,7 +142,7 @@ class TaskQueue:
         record_answer(
             connection, Answer(row["object"], worker, None, iso(now), None, extra), at="", price=0, lease=lease
         )
-        open_more(connection, self.rules, now)
+        self._fill(connection, now, after=row["object"])
         return Receipt(Verdict.ACCEPTED)
 
     def give_back(self, connection: sqlite3.Connection, now: datetime, worker: str, leases: Collection[int]) -> int:
@@ -170,7 +172,7 @@ class TaskQueue:
         """End the leases whose deadline has passed, and open objects in the place of those that nobody may answer."""
         count = expire_leases(connection, now)
         self._look_everywhere(count)
-        open_more(connection, self.rules, now)
+        self._fill(connection, now)
         return count
 
     def recent(self, connection: sqlite3.Connection, worker: str) -> list[dict[str, Any]]:
@@ -232,10 +234,24 @@ class TaskQueue:
         ).fetchone()
         return row
 
+    def _fill(self, connection: sqlite3.Connection, now: datetime, *, after: int | None = None) -> None:
+        """Open objects as far as the window has room, without counting it where one object `after` another will do."""
+        if self.rules.sets or iso(now) >= self._filled_until:
+            open_more(connection, self.rules, now)
+            self._filled_until = filled_until(connection, self.rules, now)
+        elif after is not None:
+            still = connection.execute(
+                f"SELECT 1 FROM task WHERE object = ? AND {WORKING} AND (busy > 0 OR opened > ?)",  # noqa: S608
+                (after, cutoff(self.rules, now)),
+            ).fetchone()
+            if still is None:
+                open_next(connection, now)
+
     def _look_everywhere(self, freed: int) -> None:
-        """Forget where to look: a place is free again before where others look."""
+        """Forget where to look: a place is free again before where others look, and the window may have room."""
         if freed:
             self._last.clear()
+            self._filled_until = ""
 
     def _again(
         self,

@@ -24,7 +24,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
     free      INTEGER NOT NULL CHECK (free >= 0),                -- places that nobody has
     busy      INTEGER NOT NULL DEFAULT 0 CHECK (busy >= 0),      -- places under a live lease
     taken     INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),     -- places whose answer is in
-    lost      INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0),      -- places that the first panel left empty
+    lost      INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0),      -- places that declines, or the first panel, left empty
     declines  INTEGER NOT NULL DEFAULT 0 CHECK (declines >= 0),  -- as many as slots, and it is sent to nobody else
     input     TEXT,           -- JSON; what a Lambda function made of the object for the worker's page
     published TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE task (          -- an object that people were asked to label; asked
 );
 CREATE INDEX task_open ON task (batch) WHERE closed IS NULL;
 CREATE INDEX task_unfrozen ON task (COALESCE(again, batch)) WHERE frozen IS NULL;
-CREATE INDEX task_queued ON task (object) WHERE opened IS NULL AND frozen IS NULL;
+CREATE INDEX task_queued ON task (COALESCE(again, batch), object) WHERE opened IS NULL AND frozen IS NULL;
 CREATE INDEX task_working ON task (object)
     WHERE opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots));
 

@@ -122,6 +122,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """The promise asked for."""
         return Quality(self.error, self.confidence, self.contract)
 
+    def people_an_object(self, workers: int) -> int:
+        """How many different people an object may need, where `workers` make its label: a second panel are others."""
+        return 2 * workers if self.repeats else workers
+
     def answer_and_error(self, answer_price: float) -> tuple[float, float]:
         """Weigh an answer against an error, in one money: dollars, or answers where no dollars are given."""
         return (1.0, ANSWERS_AN_ERROR) if self.error_value is None else (answer_price, self.error_value)

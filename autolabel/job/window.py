@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autolabel.job.clock import iso
+from autolabel.job.clock import iso, parse
 from autolabel.job.store import add_event
 from autolabel.workforce.leases import LeaseState
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 BATCH = "COALESCE(again, batch)"
 """Batch that people are at of an object."""
-QUEUED = "opened IS NULL AND frozen IS NULL"
+QUEUE = "task INDEXED BY task_queued WHERE opened IS NULL AND frozen IS NULL"
+"""Objects that wait for room; left to choose, SQLite walks over everything that is not frozen."""
 WORKING = "opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND declines < slots))"
-"""Conditions of the indices ``task_queued`` and ``task_working``, to the letter: SQLite uses them only for that."""
+"""Condition of the index ``task_working``, to the letter: SQLite uses it only for that."""
 
 
 def cutoff(rules: QueueRules, now: datetime) -> str:
@@ -48,7 +49,7 @@ def publish_tasks(
 
 def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) -> int:
     """Open queued objects, oldest batch first, as far as the window has room; return how many."""
-    if connection.execute(f"SELECT 1 FROM task WHERE {QUEUED} LIMIT 1").fetchone() is None:  # noqa: S608 - no values
+    if connection.execute(f"SELECT 1 FROM {QUEUE} LIMIT 1").fetchone() is None:  # noqa: S608 - no values
         return 0
     (working,) = connection.execute(
         f"SELECT COUNT(*) FROM task WHERE {WORKING} AND (busy > 0 OR opened > ?)",  # noqa: S608 - no values
@@ -59,16 +60,37 @@ def open_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime) 
         return 0
     return connection.execute(
         f"UPDATE task SET opened = ? WHERE object IN"  # noqa: S608 - no values
-        f" (SELECT object FROM task WHERE {QUEUED} ORDER BY {BATCH}, object LIMIT ?)",
+        f" (SELECT object FROM {QUEUE} ORDER BY {BATCH}, object LIMIT ?)",
         (iso(now), room),
     ).rowcount
 
 
+def open_next(connection: sqlite3.Connection, now: datetime) -> None:
+    """Open one queued object, in the place of one that nobody is to answer any more."""
+    connection.execute(
+        f"UPDATE task SET opened = ? WHERE object ="  # noqa: S608 - no values
+        f" (SELECT object FROM {QUEUE} ORDER BY {BATCH}, object LIMIT 1)",
+        (iso(now),),
+    )
+
+
+def filled_until(connection: sqlite3.Connection, rules: QueueRules, now: datetime) -> str:
+    """Return the date until which no object's time before people runs out: until then only what is done makes room."""
+    (earliest,) = connection.execute(
+        f"SELECT MIN(opened) FROM task WHERE {WORKING} AND opened > ?",  # noqa: S608 - no values
+        (cutoff(rules, now),),
+    ).fetchone()
+    return "" if earliest is None else iso(parse(earliest) + rules.lifetime)
+
+
 def want_more(connection: sqlite3.Connection, rules: QueueRules, now: datetime, objects: Iterable[int]) -> None:
-    """Ask for one more answer to each of some objects; they wait for room as new ones do, and stay open as long."""
+    """Ask for one more answer to each of settled objects; they wait for room as new ones do, and stay open as long.
+
+    Places that only declines left empty are gone: one more person is asked, not as many as declined.
+    """
     connection.executemany(
-        "UPDATE task SET slots = slots + 1, free = free + 1, again_slots = again_slots + (again IS NOT NULL),"
-        " opened = NULL WHERE object = ?",
+        "UPDATE task SET slots = slots + 1, lost = lost + free, free = 1,"
+        " again_slots = again_slots + (again IS NOT NULL), opened = NULL WHERE object = ?",
         [(number,) for number in objects],
     )
     open_more(connection, rules, now)
@@ -85,7 +107,7 @@ def reopen(
 ) -> None:
     """Ask a second panel for `slots` answers to objects whose first one is done; places it left empty are gone."""
     connection.executemany(
-        "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, lost = free, free = ?, declines = slots,"
+        "UPDATE task SET again = ?, again_slots = ?, slots = slots + ?, lost = lost + free, free = ?, declines = slots,"
         " published = ?, opened = NULL, frozen = NULL, closed = NULL WHERE object = ?",
         [(batch, slots, slots, slots, iso(now), number) for number in objects],
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from autolabel.job.gold import gold_of
 from autolabel.job.settings import MICRO
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ class WorkerRow:
     hasty: int = 0
     """Answers in under 0.3 seconds."""
     shared: int = 0
-    """Answers to objects that others answered too, and that have a label."""
+    """Answers to objects that have a label, and not by this answer alone."""
     agreed: int = 0
     """Those of them that are the label."""
+    gold: int = 0
+    """Answers to objects whose truth is known."""
+    gold_right: int = 0
     latest: str = ""
     """Date of the latest answer."""
 
@@ -72,9 +76,11 @@ def worker_rows(run: Run) -> list[WorkerRow]:
 
 def _count_answers(run: Run, of: Any) -> None:
     spent: dict[str, list[float]] = {}
+    truth = gold_of(run.folder)
     for row in run.store.stream(
-        "SELECT answer.worker, answer.content, answer.seconds, answer.submitted, task.taken, label.label FROM answer"
-        " JOIN task USING (object) LEFT JOIN label USING (object)"
+        "SELECT object, answer.worker, answer.panel, answer.content, answer.seconds, answer.submitted, label.label,"
+        " SUM(answer.panel = 1 AND answer.content IS NOT NULL) OVER (PARTITION BY object) AS makers"
+        " FROM answer LEFT JOIN label USING (object)"
     ):
         worker = of(row["worker"])
         if row["content"] is None:
@@ -85,9 +91,15 @@ def _count_answers(run: Run, of: Any) -> None:
         if row["seconds"] is not None:
             spent.setdefault(row["worker"], []).append(row["seconds"])
             worker.hasty += row["seconds"] < SUSPICIOUS_SECONDS
-        if row["label"] is not None and row["taken"] > 1 and run.request.consolidation_lambda is None:
+        if run.request.consolidation_lambda is not None:
+            continue
+        said = run.task.label_from_answer(json.loads(row["content"]))
+        if row["label"] is not None and (row["panel"] == 2 or row["makers"] > 1):
             worker.shared += 1
-            worker.agreed += run.task.label_from_answer(json.loads(row["content"])) == json.loads(row["label"])
+            worker.agreed += said == json.loads(row["label"])
+        if row["object"] in truth:
+            worker.gold += 1
+            worker.gold_right += said == truth[row["object"]]
     for name, seconds in spent.items():
         of(name).median_seconds = median(seconds)
 
@@ -106,7 +118,8 @@ def batch_at_hand(run: Run) -> dict[str, Any] | None:
     """Describe the batch that people are at: objects, answers, places, live leases; ``None`` between two batches."""
     row = run.store.one(
         "SELECT COALESCE(again, batch) AS batch, COUNT(*) AS objects, SUM(IIF(again IS NULL, slots, again_slots))"
-        " AS wanted, SUM(IIF(again IS NULL, slots, again_slots) - free - busy) AS answers, SUM(busy) AS leases,"
+        " AS wanted, SUM((SELECT COUNT(*) FROM answer WHERE answer.object = task.object AND content IS NOT NULL"
+        " AND panel = IIF(again IS NULL, 1, 2))) AS answers, SUM(busy) AS leases,"
         " SUM(opened IS NULL) AS queued, SUM(free = 0 AND busy = 0 OR declines >= slots) AS done,"
         " MIN(IIF(again IS NULL, purpose, 'repeat')) AS purpose"
         " FROM task WHERE frozen IS NULL GROUP BY 1 ORDER BY 1 LIMIT 1"

@@ -124,7 +124,7 @@ class Operating:
             "error": plan["error"],
             "confidence": plan["confidence"],
             "automated": job.request.automated,
-            "needed": job.request.workers_per_object * (2 if job.settings.repeats else 1),
+            "needed": job.settings.people_an_object(job.request.workers_per_object),
             "answers": summary["answers"],
             "batch": batch_at_hand(run),
             "pace": answers_by_minute(run),

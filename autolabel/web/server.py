@@ -197,7 +197,7 @@ def serve(job: LabelingJob, spec: str = "web", *, say: Callable[[str], None] = l
     settings = web_settings(spec)
     with open_site(job, settings) as (site, server):
         with _signals(site.desk.end):
-            for line in greeting(site, server.origin, job.request.workers_per_object):
+            for line in greeting(site, server.origin):
                 say(line)
             step = site.desk.run(may_work=site.doors.team.names, patience=settings.undo_seconds)
         if step.finished:
@@ -238,9 +238,10 @@ def serve_review(
     return review.write()
 
 
-def greeting(site: Site, origin: str, needed: int) -> Iterator[str]:
+def greeting(site: Site, origin: str) -> Iterator[str]:
     """Yield what the operator has to know; the first person is invited when nobody was yet."""
-    team = site.doors.team
+    team, job = site.doors.team, site.job
+    needed = job.settings.people_an_object(job.request.workers_per_object)
     yield f"Operator: {origin}/operator#{site.doors.operator_key}"
     if not team.workers:
         (token,) = team.invite(["me"]).values()
@@ -250,8 +251,8 @@ def greeting(site: Site, origin: str, needed: int) -> Iterator[str]:
     yield "Invite others: autolabel workers invite NAME..., or on the operator's page. A link is one person's key."
     if len(team.workers) < needed:
         yield (
-            f"Each object wants answers of {needed} different people and {len(team.workers)} are invited: "
-            "no object is finished before more are"
+            f"An object may want answers of {needed} different people and {len(team.workers)} are invited: "
+            "the job does not end before more are"
         )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from autolabel.errors import SettingsError
 
-FORM = "web[:TEAM/][?host=127.0.0.1&port=8765&cert=FILE&key=FILE&url=https://NAME&page=own]"
+FORM = "web[:TEAM/][?host=127.0.0.1&port=8765&cert=FILE&key=FILE&url=https://NAME&page=false&undo_seconds=3]"
 DEFAULT_PORT = 8765
 
 

@@ -1,6 +1,6 @@
 """A world of careless workers around a task queue: everything in it follows from one seed.
 
-The queue under test works on its real tables. Beside it stands a model of the specification in plain dictionaries,
+The queue under test works on its real tables. Beside it stands a model (`benchmarks.workforce.specification`),
 which says what every operation must answer, and a log of what was acknowledged, which must be found again at the end.
 A crash loses what was not committed, or the answer to what was; a worker who gets no answer sends again.
 """
@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 from autolabel.errors import AnswerError
 from autolabel.job.clock import MonotonicClock, parse
 from autolabel.job.queue import TaskQueue
-from autolabel.job.window import freeze, is_settled, publish_tasks
+from autolabel.job.window import expire_leases, freeze, is_settled, publish_tasks, reopen, want_more
 from autolabel.report.data import Purpose
 from autolabel.workforce.leases import QueueRules, Verdict
+from benchmarks.workforce.specification import LABELS, Model
 
 PRICE = 12_000
-LABELS = ("cat", "dog", "owl")
 
 
 def fresh_tables():
@@ -59,138 +58,6 @@ class TurningClock:
         return self.reading
 
 
-@dataclass
-class ModelObject:
-    slots: int
-    opened: bool = False
-    frozen: bool = False
-    answers: dict = field(default_factory=dict)
-    declined: set = field(default_factory=set)
-    active: dict = field(default_factory=dict)  # lease -> worker
-
-
-@dataclass
-class ModelLease:
-    object: int
-    worker: str
-    expires: datetime
-    state: str = "active"
-
-
-class Model:
-    """The specification, in the plainest words."""
-
-    def __init__(self, rules, slots):
-        self.rules = rules
-        self.objects = {number: ModelObject(each) for number, each in enumerate(slots)}
-        self.leases: dict[int, ModelLease] = {}
-        self.opened_at: dict[int, datetime] = {}
-        self.answered: dict[str, list[int]] = {}
-
-    def offered(self, number, now):
-        it = self.objects[number]
-        return (
-            it.opened
-            and not it.frozen
-            and len(it.active) + len(it.answers) < it.slots
-            and len(it.declined) < it.slots
-            and now < self.opened_at[number] + self.rules.lifetime
-        )
-
-    def working(self, now):
-        return [
-            n for n, it in self.objects.items() if it.opened and not it.frozen and (it.active or self.offered(n, now))
-        ]
-
-    def open_more(self, now):
-        working = len(self.working(now))
-        room = self.rules.window - working
-        if self.rules.sets and working:
-            return
-        for number, it in self.objects.items():
-            if room > 0 and not it.opened and not it.frozen:
-                it.opened, self.opened_at[number] = True, now
-                room -= 1
-
-    def end(self, lease, state):
-        entry = self.leases[lease]
-        entry.state = state
-        del self.objects[entry.object].active[lease]
-
-    def expire(self, now):
-        for lease, entry in self.leases.items():
-            if entry.state == "active" and entry.expires <= now:
-                self.end(lease, "expired")
-        self.open_more(now)
-
-    def held(self, worker):
-        return [lease for lease, entry in self.leases.items() if entry.worker == worker and entry.state == "active"]
-
-    def may_take(self, worker, now):
-        """Objects that the worker may be lent."""
-        return {
-            number
-            for number, it in self.objects.items()
-            if self.offered(number, now)
-            and worker not in it.answers
-            and worker not in it.declined
-            and worker not in it.active.values()
-        }
-
-    def lend(self, lease, now):
-        assert lease.object in self.may_take(lease.worker, now), "lent what may not be lent"
-        assert lease.id not in self.leases, "a token was used twice"
-        assert lease.expires == now + self.rules.time_limit
-        self.leases[lease.id] = ModelLease(lease.object, lease.worker, lease.expires)
-        self.objects[lease.object].active[lease.id] = lease.worker
-
-    def submit(self, worker, lease, label, now):  # noqa: PLR0911 - one return a rule
-        """Say what a submission must be answered, and do it."""
-        entry = self.leases.get(lease)
-        if entry is None or entry.worker != worker:
-            return Verdict.REFUSED
-        it = self.objects[entry.object]
-        if entry.state == "submitted":
-            if it.answers[worker] == label:
-                return Verdict.REPEATED
-            newer = sum(
-                each.worker == worker and each.state == "submitted" and number > lease
-                for number, each in self.leases.items()
-            )
-            if it.frozen or newer >= self.rules.revisable or label not in LABELS:
-                return Verdict.REFUSED
-            it.answers[worker] = label
-            return Verdict.REVISED
-        if entry.state == "declined" or label not in LABELS:
-            return Verdict.REFUSED
-        if entry.state == "active" and now < entry.expires:
-            self.end(lease, "submitted")
-            it.answers[worker] = label
-            self.open_more(now)
-            return Verdict.ACCEPTED
-        if entry.state == "active":
-            self.end(lease, "expired")
-        return Verdict.LATE
-
-    def decline(self, worker, lease, now):
-        entry = self.leases.get(lease)
-        if entry is None or entry.worker != worker:
-            return Verdict.REFUSED
-        if entry.state == "declined":
-            return Verdict.REPEATED
-        if entry.state != "active" or now >= entry.expires:
-            return Verdict.REFUSED
-        self.end(lease, "declined")
-        self.objects[entry.object].declined.add(worker)
-        self.open_more(now)
-        return Verdict.ACCEPTED
-
-    def settled(self, now):
-        return all(
-            it.frozen or (it.opened and not it.active and not self.offered(n, now)) for n, it in self.objects.items()
-        )
-
-
 class Crash(Exception):  # noqa: N818 - it stands for the end of a process
     """The process died."""
 
@@ -212,12 +79,12 @@ class World:
         self.clock = TurningClock()
         self.tables = fresh_tables()
         self.model = Model(self.rules, slots)
+        self.most = max(slots) + rng.choice((0, 0, 1, 2))  # answers that may be wanted of an object
         self.workers = [f"w{number}" for number in range(rng.randint(max(slots), 6))]
         self.known: dict[str, list[int]] = {worker: [] for worker in self.workers}
         self.acked: dict[tuple[int, str], list[str]] = {}
         self.sent: dict[int, set[str]] = {}
         self.late: set[int] = set()
-        self.reopened: set[int] = set()
         self.faults = 0
         self.steps = 0
         self.start()
@@ -235,20 +102,55 @@ class World:
         return _Transaction(self)
 
     def run(self):
-        """Let the workers work until nobody can any more; check everything on the way and at the end."""
-        while not self.model.settled(self.time.now()):
-            self.steps += 1
-            assert self.steps < 20_000, "the batch never ends"
-            self.happen()
-        now = self.time.now()
-        assert is_settled(lambda q, *v: self.tables.execute(q, v).fetchone(), self.rules, now, 1)
-        assert freeze(self.tables, self.rules, now, 1)
-        for it in self.model.objects.values():
-            it.frozen = True
+        """Let one panel work, and mostly a second one; check everything on the way and at the end."""
+        self.label(batch=1)
+        if self.random.random() < 0.6:
+            numbers = [number for number in self.model.objects if self.random.random() < 0.6]
+            slots = self.random.choice((1, 1, 2))
+            now = self.time.now()
+            reopen(self.tables, self.rules, now, numbers, batch=2, slots=slots)
+            self.model.reopen(numbers, slots, now)
+            if numbers:
+                self.label(batch=2)
+
+    def label(self, batch):
+        """Let the workers work at a batch until nobody can any more, and what is wanted of it is there."""
+        own = list(self.open_objects())
+        while True:
+            while not self.model.settled(self.time.now()):
+                self.steps += 1
+                assert self.steps < 20_000, "the batch never ends"
+                self.happen()
+            now = self.time.now()
+            assert is_settled(lambda q, *v: self.tables.execute(q, v).fetchone(), self.rules, now, batch)
+            more = self.more_wanted(now)
+            if not more:
+                break
+            self.model.expire(now)  # what is overdue ends here or at the next look: nobody can tell
+            expire_leases(self.tables, now)
+            want_more(self.tables, self.rules, now, more)
+            self.model.want_more(more, now)
+        assert freeze(self.tables, self.rules, now, batch)
+        self.model.expire(now)
+        for number in own:
+            self.model.objects[number].frozen = True
         for lease, labels in list(self.sent.items())[:5]:  # what comes after that changes nothing
             self.submit(self.model.leases[lease].worker, lease, self.random.choice(LABELS))
             assert labels
         self.audit()
+
+    def open_objects(self):
+        return (number for number, it in self.model.objects.items() if not it.frozen)
+
+    def more_wanted(self, now):
+        """Choose objects of which one more answer is wanted, as adaptive redundancy does; none that is out of time."""
+        return [
+            number
+            for number in self.open_objects()
+            if self.model.objects[number].slots < self.most
+            and now < self.model.opened_at[number] + self.rules.lifetime
+            and self.random.random() < 0.5
+        ]
 
     def happen(self):
         rng = self.random
@@ -262,8 +164,6 @@ class World:
         elif kind < 0.35:
             idle = not any(self.model.may_take(worker, self.time.now()) for worker in self.workers)
             self.clock.pass_time(rng.choice((0.1, 1, 5, 20, 31)) if not idle else rng.choice((60, 600, 50_000)))
-        elif kind < 0.36:
-            self.grow()
         else:
             self.act(rng.choice(self.workers))
         self.look()
@@ -348,25 +248,14 @@ class World:
         except Crash:
             return
 
-    def grow(self):
-        """One more answer is wanted of an open object, as adaptive redundancy does."""
-        number = self.random.randrange(len(self.model.objects))
-        it = self.model.objects[number]
-        if it.opened and it.slots < min(9, len(self.workers)):
-            if number not in self.model.working(self.time.now()):
-                self.reopened.add(number)  # it was done: for a while it may be one too many
-            self.tables.execute("UPDATE task SET slots = slots + 1, free = free + 1 WHERE object = ?", (number,))
-            it.slots += 1
-
     def look(self):
         """What must hold at every moment."""
         for row in self.tables.execute("SELECT * FROM task"):
             it = self.model.objects[row["object"]]
             found = (row["slots"], row["free"], row["busy"], row["declines"], row["opened"] is not None)
-            free = it.slots - len(it.answers) - len(it.active)
-            assert found == (it.slots, free, len(it.active), len(it.declined), it.opened)
-        working = set(self.model.working(self.time.now()))
-        assert len(working - self.reopened) <= self.rules.window
+            declines = it.earlier_slots + len(it.declined)
+            assert found == (it.earlier_slots + it.slots, it.free, len(it.active), declines, it.opened)
+        assert len(self.model.working(self.time.now())) <= self.rules.window
 
     def audit(self):
         """Compare the tables with what was acknowledged."""
@@ -379,9 +268,15 @@ class World:
         for number, it in self.model.objects.items():
             answers = {worker: text for (object_, worker), text in stored.items() if object_ == number}
             assert answers == {
-                worker: f'{{"crowd-classifier":{{"label":"{label}"}}}}' for worker, label in it.answers.items()
+                worker: f'{{"crowd-classifier":{{"label":"{label}"}}}}'
+                for worker, label in {**it.before, **it.answers}.items()
             }
-            assert len(answers) <= it.slots
+            assert len(it.answers) <= it.slots
+            assert len(it.before) <= it.earlier_slots
+        panels = {(row["object"], row["worker"]): row["panel"] for row in self.tables.execute("SELECT * FROM answer")}
+        for number, it in self.model.objects.items():
+            assert {panels[number, worker] for worker in it.before} <= {1}
+            assert {panels[number, worker] for worker in it.answers} <= {2 if it.earlier_slots else 1}
         paid = [tuple(row) for row in self.tables.execute("SELECT object, worker, micro_usd FROM ledger ORDER BY 1, 2")]
         assert paid == sorted((number, worker, PRICE) for number, worker in stored), "paid otherwise than answered"
         late = {row["lease"] for row in self.tables.execute("SELECT lease FROM late_answer")}

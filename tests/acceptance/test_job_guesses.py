@@ -52,8 +52,8 @@ def test_a_lazy_worker_is_found_out_and_audits_are_blind(tmp_path):
             for row in run.store.rows("SELECT result FROM step WHERE name LIKE 'round-%.ask'")
             for number in json.loads(row["result"])["explored"]
         }
-        treated = {row["object"]: row["treatment"] for row in run.store.rows("SELECT * FROM guess")}
-        assert {treated[number] for number in explored & asked} <= {"blind"}
+        assert explored
+        assert asked.isdisjoint(explored)
         extra = json.loads(
             run.store.one("SELECT extra FROM answer JOIN guess USING (object) WHERE treatment = 'planted'")["extra"]
         )

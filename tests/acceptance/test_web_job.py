@@ -11,44 +11,13 @@ import threading
 import time
 
 import pytest
-from support.web import people_job, served, text_job
+from support.web import content, number_of, people_job, served, tasks_of, text_job, together, work
 
 from autolabel import JobStatus, LabelingJob, Settings
 from autolabel.errors import SettingsError
 from autolabel.web.server import open_site, serve
 from autolabel.workforce.team import Team
 from autolabel.workforce.web import WebSettings
-
-NAMES = ("weather", "cooking", "travel")
-
-
-def number_of(task):
-    return int(task["text"].rsplit("#", 1)[1])
-
-
-def content(label):
-    return {"crowd-classifier": {"label": NAMES[label]}}
-
-
-def work(it, client, answer_of, *, until=None):
-    """Answer as `answer_of` says until the job has ended, or `until` says so."""
-    while not (until() if until else it.steps):
-        status, found = client.post("/api/tasks", {"want": 2})
-        if status != 200:
-            return
-        if not found["tasks"]:
-            time.sleep(0.01)
-        for task in found["tasks"]:
-            status, found = client.answer(task["lease"], content(answer_of(number_of(task))), seconds=1.0)
-            assert status == 200, found
-
-
-def together(*workers):
-    threads = [threading.Thread(target=worker) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_an_automated_job_runs_on_while_people_label_and_ends_with_a_certificate(tmp_path):
@@ -111,8 +80,7 @@ def test_one_slow_worker_holds_up_one_object_and_not_the_next_batch(tmp_path):
 
         work(it, fast, truth.__getitem__, until=lambda: answered() >= 10)  # the probe
         slow = it.client("slow")
-        while not (held := slow.take(1)):
-            time.sleep(0.01)
+        held = tasks_of(slow)
         work(it, fast, truth.__getitem__, until=lambda: answered() >= 10 + 19)
         assert fast.take(2) == []  # a second batch was out beside the first, and no third
         most = "SELECT COUNT(*) AS n FROM task WHERE opened IS NOT NULL AND frozen IS NULL AND free + busy > 0"
@@ -129,8 +97,7 @@ def test_in_sets_nobody_goes_on_before_the_set_is_done(tmp_path):
         fast, store = it.client("fast"), job.walk().store
         work(it, fast, truth.__getitem__, until=lambda: store.one("SELECT COUNT(*) AS n FROM answer")["n"] >= 10)
         slow = it.client("slow")
-        while not (held := slow.take(1)):
-            time.sleep(0.01)
+        held = tasks_of(slow)
         work(it, fast, truth.__getitem__, until=lambda: store.one("SELECT COUNT(*) AS n FROM answer")["n"] >= 19)
         assert store.one("SELECT COUNT(*) AS n FROM task")["n"] == 20
         slow.answer(held[0]["lease"], content(truth[number_of(held[0])]))
@@ -142,7 +109,7 @@ def test_the_operator_stops_the_job_and_what_was_answered_is_kept(tmp_path):
     job, truth = people_job(tmp_path, 30)
     with job, served(job, tmp_path) as it:
         client = it.client("ann")
-        for task in client.take(3):
+        for task in tasks_of(client, 3):
             client.answer(task["lease"], content(truth[number_of(task)]))
         held = client.take(1)[0]["lease"]
         assert it.operator().post("/api/stop", {})[0] == 200

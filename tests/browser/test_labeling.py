@@ -134,7 +134,7 @@ def test_undo_skip_decline_and_help_do_what_they_say(context, tmp_path):
         page.keyboard.press("d")
         page.locator("#declining").wait_for()
         page.keyboard.press("2")
-        page.locator("#declining").wait_for(state="hidden")
+        page.locator(".notice", has_text="Noted").wait_for()
         all_sent(page)
         found = answers(job)
         assert found[declined] is None
@@ -365,6 +365,9 @@ def test_guesses_are_shown_can_be_switched_off_and_are_never_in_an_audit(context
             page.keyboard.press("g")
             assert guess.count() == 0
             page.keyboard.press("g")
+            page.set_viewport_size({"width": 390, "height": 800})
+            assert guess.bounding_box()["height"] < 90  # the badge leaves room for the name
+            page.set_viewport_size({"width": 1200, "height": 800})
         return "Enter" if guess.locator("kbd").text_content() == right else right
 
     with job, served(job, tmp_path) as it:

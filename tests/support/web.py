@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from autolabel.api.request import LabelingJobRequest
 from autolabel.testing import toy_request, write_toy_texts
 from autolabel.web.server import open_site
 from autolabel.workforce.web import WebSettings
+
+NAMES = ("weather", "cooking", "travel")
 
 
 @dataclass
@@ -134,11 +137,52 @@ def people_job(folder, count=20, *, kind=TaskKind.TEXT_CLASSIFICATION, settings=
             "categories": str(folder / "labels.json"),
             "workers": 1,
             "automated": False,
-            **{key: value for key, value in changes.items() if key != "humans"},
+            **{key: value for key, value in changes.items() if key not in {"humans", "clock"}},
         },
     )
     document["HumanTaskConfig"].update(changes.get("humans", {}))
-    return LabelingJob.create(LabelingJobRequest.from_document(document), settings=settings or Settings()), truth
+    clock = {"clock": changes["clock"]} if "clock" in changes else {}
+    request = LabelingJobRequest.from_document(document)
+    return LabelingJob.create(request, settings=settings or Settings(), **clock), truth
+
+
+def number_of(task):
+    """Return the number of the object that a task shows: toy texts end with it."""
+    return int(task["text"].rsplit("#", 1)[1])
+
+
+def content(label):
+    """Return the answer that names a toy topic."""
+    return {"crowd-classifier": {"label": NAMES[label]}}
+
+
+def work(it, client, answer_of, *, until=None):
+    """Answer as `answer_of` says until the job has ended, or `until` says so."""
+    while not (until() if until else it.steps):
+        status, found = client.post("/api/tasks", {"want": 2})
+        if status != 200:
+            return
+        if not found["tasks"]:
+            time.sleep(0.01)
+        for task in found["tasks"]:
+            status, found = client.answer(task["lease"], content(answer_of(number_of(task))), seconds=1.0)
+            assert status == 200, found
+
+
+def tasks_of(client, want=1):
+    """Wait until there are tasks for somebody."""
+    while not (tasks := client.take(want)):
+        time.sleep(0.01)
+    return tasks
+
+
+def together(*workers):
+    """Have several people work at the same time, each a function."""
+    threads = [threading.Thread(target=worker) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 ACS = "arn:aws:lambda:us-east-1:111122223333:function:acs"

@@ -10,7 +10,7 @@ import pytest
 
 from autolabel.job.clock import MonotonicClock
 from autolabel.job.queue import TaskQueue
-from autolabel.job.window import freeze, publish_tasks
+from autolabel.job.window import freeze, publish_tasks, reopen, want_more
 from autolabel.report.data import Purpose
 from autolabel.testing import FixedClock
 from autolabel.workforce.leases import QueueRules, Verdict
@@ -301,10 +301,47 @@ def test_an_object_whose_answers_are_in_is_offered_again_when_one_more_is_wanted
     desk = Desk(objects=1)
     desk.submit(desk.take_one("a"))
     assert desk.take("b") == []
-    desk.tables.execute("UPDATE task SET slots = slots + 1, free = free + 1 WHERE object = 0")
+    want_more(desk.tables, RULES, desk.now, [0])
     assert desk.take("a") == []
     assert desk.submit(desk.take_one("b"), "dog").verdict is Verdict.ACCEPTED
     assert desk.answers() == {(0, "a"): "cat", (0, "b"): "dog"}
+
+
+def test_one_more_answer_asks_one_more_person_however_many_declined():
+    desk = Desk(objects=1, slots=2)
+    for worker in "ab":
+        desk.decline(desk.take_one(worker))
+    want_more(desk.tables, RULES, desk.now, [0])
+    lease = desk.take_one("c")
+    assert desk.take("d") == []
+    assert desk.submit(lease).verdict is Verdict.ACCEPTED
+    assert freeze(desk.tables, RULES, desk.now, 1)
+    reopen(desk.tables, RULES, desk.now, [0], batch=2, slots=1)
+    assert [desk.take(worker) for worker in "abc"] == [[], [], []]
+    assert desk.submit(desk.take_one("d"), "dog").verdict is Verdict.ACCEPTED
+    assert desk.rows("SELECT worker, panel FROM answer WHERE content IS NOT NULL") == [("c", 1), ("d", 2)]
+
+
+def test_more_answers_wait_for_room_like_new_objects():
+    rules = QueueRules(RULES.time_limit, RULES.lifetime, window=2, most_leases=9)
+    desk = Desk(objects=4, rules=rules)
+    for _ in range(4):
+        desk.submit(desk.take_one("a"))
+    want_more(desk.tables, rules, desk.now, range(4))
+    assert [lease.object for lease in desk.take("b", want=9)] == [0, 1]
+
+
+def test_the_first_panel_is_not_asked_a_second_time_and_its_answers_stay():
+    desk = Desk(objects=2)
+    first = [desk.take_one("a"), desk.take_one("b")]
+    for lease in first:
+        desk.submit(lease)
+    assert freeze(desk.tables, RULES, desk.now, 1)
+    reopen(desk.tables, RULES, desk.now, [0, 1], batch=2, slots=1)
+    assert [desk.take_one(worker).object for worker in "ab"] == [1, 0]
+    assert desk.submit(first[0]).verdict is Verdict.REPEATED
+    assert desk.submit(first[0], "dog").verdict is Verdict.REFUSED
+    assert desk.queue.recent(desk.tables, "a") == []
 
 
 def test_withdrawing_a_batch_ends_its_leases_and_later_answers_are_late():

@@ -11,7 +11,7 @@
     * { box-sizing: border-box; }
     button { font: inherit; color: inherit; cursor: pointer; }
     :focus-visible { outline: 3px solid #0b5cad; outline-offset: 2px; }
-    .frame { display: grid; grid-template-columns: minmax(0, 220px) minmax(0, 1fr) minmax(200px, 260px); gap: 20px; align-items: start; padding: 12px; }
+    .frame { display: grid; grid-template-columns: minmax(0, 220px) minmax(0, 1fr) minmax(200px, 260px); gap: 20px; align-items: start; padding: 8px 0 12px; }
     .frame.bare { grid-template-columns: minmax(0, 1fr) minmax(200px, 260px); }
     @media (max-width: 760px) { .frame, .frame.bare { grid-template-columns: minmax(0, 1fr); } }
     h2 { margin: 0 0 10px; font-size: 18px; line-height: 1.35; }

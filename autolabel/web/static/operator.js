@@ -96,7 +96,9 @@ function batch({ batch: now, state, phase, rounds, automated }, ended) {
   if (ended) line.textContent = "The job has ended.";
   else if (state === "learning" || !now) line.textContent = `The machine is at work: ${phase || "one moment"}. People wait for new tasks.`;
   else {
-    const kind = automated ? { train: "to learn from", audit: "to audit", rest: "that the machine may not label" }[now.purpose] ?? "" : "";
+    const purposes = { train: "to learn from", audit: "to audit", rest: "that the machine may not label" };
+    const measures = { gold: "whose truth is known", repeat: "for a second panel" };
+    const kind = measures[now.purpose] ?? (automated ? purposes[now.purpose] : "");
     const queued = now.queued ? `, ${whole(now.queued)} wait for room` : "";
     line.textContent =
       `Batch ${now.batch}${rounds ? `, after ${rounds} round${rounds === 1 ? "" : "s"} of learning` : ""}: ` +
@@ -132,7 +134,7 @@ function pace(minutes) {
 function people({ workers, needed }) {
   const invited = workers.filter((worker) => worker.invited).length;
   by("needed").hidden = invited >= needed;
-  by("needed").textContent = `Each object wants answers of ${needed} different people, and ${invited} ${invited === 1 ? "is" : "are"} invited: no object is finished before more are.`;
+  by("needed").textContent = `An object may want answers of ${needed} different people, and ${invited} ${invited === 1 ? "is" : "are"} invited: the job does not end before more are.`;
   by("workers").replaceChildren(...workers.map(row));
 }
 
@@ -160,7 +162,9 @@ function row(worker) {
     ["late", worker.late],
     ["in under 0.3 s", worker.hasty],
   ];
-  line.append(element("td", remarks.filter(([, count]) => count).map(([what, count]) => `${whole(count)} ${what}`).join(", "), "remarks"));
+  const words = remarks.filter(([, count]) => count).map(([what, count]) => `${whole(count)} ${what}`);
+  if (worker.gold) words.unshift(`${whole(worker.gold_right)} of ${whole(worker.gold)} gold right`);
+  line.append(element("td", words.join(", "), "remarks"));
   const actions = element("td", undefined, "actions");
   if (worker.invited) {
     actions.append(action("New link", `New link for ${worker.name}`, () => invite(worker.name)));

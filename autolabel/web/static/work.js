@@ -21,6 +21,7 @@ class Work {
     this.shown = null; // the task on the stage
     this.earlier = []; // answered here and perhaps still changeable, latest last
     this.changing = null; // the earlier task whose answer is being changed
+    this.doubted = null; // the task that somebody is saying cannot be labeled
     this.done = 0;
     this.guessOn = true;
     this.asking = false;
@@ -261,17 +262,18 @@ class Work {
 
   askWhy() {
     if (!this.shown || this.changing) return;
+    this.doubted = this.shown; // another task may be shown by the time there is a reason
     by("declining").returnValue = "";
     by("declining").showModal();
   }
 
   decline(reason) {
-    const task = this.shown;
-    if (!reason || !task || this.changing) return;
+    const task = this.doubted;
+    if (!reason || !this.tasks.includes(task)) return; // its time is over
     this.drop(task);
     this.outbox.put({ path: "/api/declines", lease: task.lease, reason });
     notify("Noted: it cannot be labeled");
-    this.next();
+    if (this.shown === task) this.next();
   }
 
   arrived(reply, entry) {
@@ -338,7 +340,8 @@ class Work {
   showLink({ waiting, online }) {
     const line = by("link");
     line.hidden = online && waiting < 2;
-    line.textContent = online ? `sending ${counted(waiting, "answer")}` : `offline · ${counted(waiting, "answer")} kept here`;
+    const kept = waiting ? ` · ${counted(waiting, "answer")} kept here` : "";
+    line.textContent = online ? `sending ${counted(waiting, "answer")}` : `offline${kept}`;
     line.classList.toggle("off", !online);
   }
 
