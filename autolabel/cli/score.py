@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from autolabel.cli.terminal import add_json, print_json, reporter, say
@@ -29,6 +31,10 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--threads", type=int, default=0, help="threads that decode and encode (default: one a core)")
     parser.add_argument("--max-objects", type=int, default=10_000_000)
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: spread shards over a cluster")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes of the engine ray (default: one a GPU or machine)"
+    )
     add_json(parser)
     parser.set_defaults(verb=_score)
 
@@ -55,9 +61,17 @@ def _score(options: argparse.Namespace) -> int:
         max_objects=options.max_objects,
     )
     part = Part.parse(options.shard) if options.shard else None
+    if part is not None and options.engine == "ray":
+        raise SettingsError("found --shard and --engine ray; Ray spreads all shards by itself, leave --shard out")
     progress = reporter(options)
     try:
-        result = score_manifest(request, part=part, progress=progress)
+        if options.engine == "ray":
+            from autolabel.job.scoring_ray import score_with_ray
+
+            with redirect_stdout(sys.stderr):  # Ray tells of lost workers where the result belongs
+                result = score_with_ray(request, workers=options.workers, progress=progress)
+        else:
+            result = score_manifest(request, part=part, progress=progress)
     finally:
         progress.close()
     if options.json:
@@ -67,5 +81,7 @@ def _score(options: argparse.Namespace) -> int:
             used = f"is used: {reduced['agreement'].get('same', 0):.2%} the same labels"
             say(f"{reduced['precision']} {'is refused: ' + reduced['refusal'] if reduced['refusal'] else used}")
         where = result["scores"] or f"part {options.shard} is in {options.output}"
+        if lost := result.get("workers_lost"):
+            say(f"{lost} Ray workers died; what they had begun was made again")
         say(f"{result['scored']:,} objects scored, {result['failed']:,} failed: {where}")
     return ExitCode.FINISHED

@@ -16,6 +16,7 @@ from autolabel.inference.shards import layout
 from autolabel.job.scoring import ScoreRequest, score_manifest
 from autolabel.learning.learner import ClassificationLearner
 from autolabel.report.progress import ProgressReporter
+from autolabel.testing import toy_job
 
 OUTSIDE = {
     # What a hostile manifest refers to (S1, S2, S5), and the code of the answer.
@@ -107,3 +108,49 @@ def test_every_poisoned_object_gets_its_documented_answer_and_all_others_a_score
             assert words in found
     again = score_manifest(request, part=None, progress=ProgressReporter())
     assert again == result
+
+
+TEXTS = {
+    # Texts of the catalogue (S16), and the code of the answer; None: a score.
+    "": "EMPTY_TEXT",
+    "   ": "EMPTY_TEXT",
+    "\u200b\u200d\ufeff": "EMPTY_TEXT",
+    "\u202e": "EMPTY_TEXT",
+    "😀😀": None,
+    "x\u202etxt.exe": None,
+    "<script>alert(1)</script>": None,
+    "{{7*7}} {% include '/etc/passwd' %}": None,
+    "\x1b[31mred\x1b[0m": None,
+    "=cmd|' /C calc'!A0": None,
+    "word " * 3_999: None,
+    "word " * 4_001: "INVALID_JSON_LINE",  # M12: more than 20,000 characters
+    "word " * 200_000: "INVALID_JSON_LINE",  # M12: longer than 100,000 characters
+}
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    """A small text model, trained by a job."""
+    folder = tmp_path_factory.mktemp("text-model")
+    with toy_job(folder, count=120) as (job, workforce):
+        assert job.run(workforce).finished
+    return next((folder / "out").glob("**/model.tar.gz"))
+
+
+def test_every_poisoned_text_gets_its_documented_answer_and_all_others_a_score(tmp_path, text_model):
+    lines = [json.dumps({"source": text}) for text in TEXTS]
+    lines.append('{"source": "half \\ud800"}')
+    answers = [*TEXTS.values(), "INVALID_JSON_LINE"]
+    (tmp_path / "manifest.jsonl").write_text("".join(line + "\n" for line in lines))
+    request = ScoreRequest(
+        manifest=str(tmp_path / "manifest.jsonl"), model=str(text_model), output=str(tmp_path / "out")
+    )
+    result = score_manifest(request, part=None, progress=ProgressReporter())
+    scored = {json.loads(line)["id"] for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()}
+    assert scored == {number for number, answer in enumerate(answers) if answer is None}
+    found = {int(number): reason.partition(":")[0] for number, reason in result["failures"].items()}
+    assert found == {number: answer for number, answer in enumerate(answers) if answer is not None}
+
+
+def test_the_catalogue_has_every_group_of_bad_pictures():
+    assert {case.number for case in (*REFUSED, *CONVERTED)} == {f"S{number}" for number in range(6, 16)} - {"S14"}

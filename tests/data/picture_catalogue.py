@@ -1,4 +1,4 @@
-"""Pictures of the catalogue of bad inputs (S6 to S15), each with the one answer it must get.
+"""Pictures of the catalogue of bad inputs (S6 to S15 but S14, lying extensions), each with the one answer it must get.
 
 A file is either a defined conversion to RGB or a failed object with a reason; it never stops anything.
 ``python -m data.picture_catalogue`` in ``tests/`` prints the table for the docs.
@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 RED = (200, 30, 40)
 
@@ -36,6 +36,19 @@ def jpeg(size=(80, 60), **options):
     return encoded(Image.new("RGB", size, RED), "JPEG", quality=95, **options)
 
 
+def with_chunks(chunks):
+    """A sound PNG with chunks after its header."""
+    whole = encoded(Image.new("RGB", (8, 8), RED))
+    return whole[:33] + chunks + whole[33:]
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+FIFTY_MEGABYTES = zlib.compress(b"\x00" * 50_000_000)
 NOISE_JPEG = encoded(Image.effect_noise((200, 200), 80), "JPEG")
 
 _REFUSED = {
@@ -61,6 +74,12 @@ _REFUSED = {
     "bomb that Pillow only warns of": (png_header(12_000, 12_000, depth=1, colour=0), "12,000 x 12,000 pixels"),
     "bomb that Pillow refuses": (png_header(20_000, 20_000, depth=1, colour=0), "20,000 x 20,000 pixels"),
     "PNG without pixels": (png_header(8, 8, body=b""), "cannot be decoded"),
+    "text that explodes": (with_chunks(chunk(b"zTXt", b"a\x00\x00" + FIFTY_MEGABYTES)), "data too large"),
+    "international text that explodes": (
+        with_chunks(chunk(b"iTXt", b"a\x00\x01\x00\x00\x00" + FIFTY_MEGABYTES)),
+        "data too large",
+    ),
+    "colour profile that explodes": (with_chunks(chunk(b"iCCP", b"a\x00\x00" + FIFTY_MEGABYTES)), "data too large"),
 }
 
 
@@ -75,6 +94,7 @@ def sixteen_bits():
     return encoded(Image.fromarray(rows))
 
 
+LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 HALF_RED = tuple(round(0.5 * channel + 0.5 * 255) for channel in RED)
 
 _CONVERTED = {
@@ -103,6 +123,11 @@ _CONVERTED = {
         ),
         RED,
     ),
+    "100,000 chunks of text": (with_chunks(100_000 * chunk(b"tEXt", b"k\x00v")), RED),
+    "JPEG of a camera held upright": (jpeg(exif=turned(6)), RED),
+    "PNG turned upside down": (encoded(Image.new("RGB", (8, 8), RED), exif=turned(3)), RED),
+    "PNG with a profile of another colour space": (encoded(Image.new("RGB", (8, 8), RED), icc_profile=LAB), RED),
+    "JPEG with a profile of another colour space": (jpeg(icc_profile=LAB), RED),
 }
 
 
@@ -169,6 +194,14 @@ _NUMBERS = {
     "1 x 10,000": "S8",
     "1 x 1": "S8",
     "animated PNG shows its default picture": "S12",
+    "text that explodes": "S9",
+    "international text that explodes": "S9",
+    "colour profile that explodes": "S9",
+    "100,000 chunks of text": "S9",
+    "JPEG of a camera held upright": "S11",
+    "PNG turned upside down": "S11",
+    "PNG with a profile of another colour space": "S15",
+    "JPEG with a profile of another colour space": "S15",
 }
 
 REFUSED = [Refused(_NUMBERS[what], what, raw, words) for what, (raw, words) in _REFUSED.items()]
