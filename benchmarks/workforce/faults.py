@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from autolabel import LabelingJob
 from benchmarks.workforce.people import free_port, make_job, sessions, start_page, wait_until_up
 from benchmarks.workforce.soak import Figures, Worker, compare
 
@@ -61,13 +62,16 @@ def can_strace():
     return probe.returncode == 0
 
 
-def under_limit(kilobytes):
-    """Return the command that lets no file of the page grow beyond a size."""
+def under_limit(job, kilobytes):
+    """Return the command that lets no file of the page grow much beyond what the job's tables have when it begins."""
     program = (
         "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]) << 10,) * 2);"
         " os.execvp(sys.argv[2], sys.argv[2:])"
     )
-    return (sys.executable, "-c", program, str(kilobytes))
+    with LabelingJob.open(job) as opened:
+        opened.advance()
+    size = (job / "state" / "job.db").stat().st_size >> 10
+    return (sys.executable, "-c", program, str(size + kilobytes))
 
 
 @contextmanager
@@ -83,13 +87,16 @@ def small_disk(megabytes):
             subprocess.run(["umount", "-l", folder], check=True)
 
 
-def one(folder, kind, *, command=(), relieve=lambda: None):
-    """Label a job on a disk that fails on the way, and again to the end on a sound one."""
+def one(folder, kind, *, command=lambda _job: (), relieve=lambda: None):
+    """Label a job on a disk that fails on the way, and again to the end on a sound one.
+
+    `command` gives what is put before the page's own command.
+    """
     job = make_job(folder, OBJECTS)
     cookies = sessions(job, NAMES)
     port = free_port()
     workers = [Worker(name, port, cookies[name], folder, name) for name in NAMES]
-    failing = start_page(job, port, before=command)
+    failing = start_page(job, port, before=command(job))
     came_up = wait_until_up(failing, port)
     for worker in workers:
         worker.start()
@@ -102,7 +109,7 @@ def one(folder, kind, *, command=(), relieve=lambda: None):
     failing.stderr.close()
     if "Traceback" in complaint or not (came_up or code == 4):
         raise RuntimeError(complaint)
-    before = sum(path.read_text().count('"acknowledged"') for path in folder.glob("*.notes"))
+    before = acknowledged(folder)
     relieve()
     sound = start_page(job, port)
     if sound.wait(120) != 0:
@@ -117,15 +124,22 @@ def one(folder, kind, *, command=(), relieve=lambda: None):
     )
 
 
+def acknowledged(folder):
+    """Count what the workers' notes say was acknowledged."""
+    return sum(path.read_text().count('"acknowledged"') for path in folder.glob("*.notes"))
+
+
 def fsync_faults(parent, rounds):
     for number in range(rounds):
-        yield one(parent / f"fsync-{number}", "fsync: EIO", command=under_strace(14 + 13 * number))
+        yield one(
+            parent / f"fsync-{number}", "fsync: EIO", command=lambda _job, call=14 + 13 * number: under_strace(call)
+        )
 
 
 def size_faults(parent, rounds):
     for number in range(rounds):
         folder = parent / f"size-{number}"
-        yield one(folder, "file size limit", command=under_limit(108 + 4 * number))
+        yield one(folder, "file size limit", command=lambda job, more=8 + 8 * number: under_limit(job, more))
 
 
 def full_disk_faults(rounds):
@@ -136,17 +150,16 @@ def full_disk_faults(rounds):
             def relieve(ballast=ballast):
                 ballast.unlink(missing_ok=True)
 
-            thread = threading.Thread(target=_fill, args=(disk, ballast, 0.1 + 0.08 * number))
+            thread = threading.Thread(target=_fill, args=(disk, ballast, 1 + 8 * number), daemon=True)
             thread.start()
             yield one(disk, "disk full", relieve=relieve)
             thread.join()
 
 
 def _fill(disk, ballast, after):
-    """Fill a disk to its last bytes some time after the page came up."""
-    while not (disk / "out" / "people" / "state" / "operators.json").exists():
-        time.sleep(0.01)
-    time.sleep(after)
+    """Fill a disk to its last bytes once so many answers were acknowledged."""
+    while acknowledged(disk) < after:
+        time.sleep(0.002)
     with ballast.open("wb", buffering=0) as file:
         try:
             while True:

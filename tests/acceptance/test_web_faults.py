@@ -21,13 +21,13 @@ def test_killing_the_page_under_three_racing_processes_loses_and_doubles_nothing
 def test_an_fsync_that_fails_ends_the_page_and_loses_nothing(tmp_path, call):
     if not faults.can_strace():
         pytest.skip("strace is not there, or may not trace")
-    fault = faults.one(tmp_path / "job", "fsync", command=faults.under_strace(call))
+    fault = faults.one(tmp_path / "job", "fsync", command=lambda _job: faults.under_strace(call))
     assert fault.exit_code == 4
     assert (fault.lost, fault.doubled, fault.unpaid, fault.answers) == (0, 0, 0, faults.OBJECTS)
 
 
 def test_a_file_that_cannot_grow_ends_the_page_and_loses_nothing(tmp_path):
-    fault = faults.one(tmp_path / "job", "size", command=faults.under_limit(112))
+    fault = faults.one(tmp_path / "job", "size", command=lambda job: faults.under_limit(job, 16))
     assert fault.exit_code == 4
     assert fault.before > 0
     assert (fault.lost, fault.doubled, fault.unpaid, fault.answers) == (0, 0, 0, faults.OBJECTS)

@@ -344,6 +344,23 @@ def test_the_first_panel_is_not_asked_a_second_time_and_its_answers_stay():
     assert desk.queue.recent(desk.tables, "a") == []
 
 
+def test_a_second_panel_sees_no_guess_that_the_first_one_saw():
+    desk = Desk(objects=1)
+    desk.tables.execute("INSERT INTO guess VALUES (0, '\"dog\"', 'shown')")
+    lease = desk.take_one("a")
+    assert lease.guess == "dog"
+    desk.submit(lease)
+    assert freeze(desk.tables, RULES, desk.now, 1)
+    reopen(desk.tables, RULES, desk.now, [0], batch=2, slots=1)
+    again = desk.take_one("b")
+    assert again.guess is None
+    desk.submit(again)
+    assert [json.loads(extra).get("guess") for (extra,) in desk.rows("SELECT extra FROM answer ORDER BY worker")] == [
+        "dog",
+        None,
+    ]
+
+
 def test_withdrawing_a_batch_ends_its_leases_and_later_answers_are_late():
     desk = Desk()
     answered, held = desk.take("a", want=2)
