@@ -51,18 +51,21 @@ class FixedClock:
         return 0.0
 
 
-def write_toy_texts(folder: Path, count: int = 300, *, seed: int = 0, noise: float = 0.3) -> list[int]:
+def write_toy_texts(
+    folder: Path, count: int = 300, *, seed: int = 0, noise: float = 0.3, blank: float = 0.0
+) -> list[int]:
     """Write ``manifest.jsonl``, ``truth.jsonl`` and ``labels.json`` of short made-up texts; return the class ids.
 
-    `noise` is the share of words that say nothing about the topic.
+    `noise` is the share of words that say nothing about the topic, `blank` that of texts without any other word.
     """
     rng = np.random.default_rng(seed)
     names = list(TOPICS)
     labels: list[int] = rng.integers(len(names), size=count).tolist()
     manifest, truth = [], []
     for number, label in enumerate(labels):
+        here = 1.0 if number < blank * count else noise
         words = [
-            str(rng.choice(COMMON if rng.random() < noise else TOPICS[names[label]])) for _ in range(rng.integers(4, 9))
+            str(rng.choice(COMMON if rng.random() < here else TOPICS[names[label]])) for _ in range(rng.integers(4, 9))
         ]
         line = {"source": " ".join([*words, f"#{number}"]), "id": number}
         manifest.append(json.dumps(line))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from autolabel.job.clock import MonotonicClock, iso, parse
 from autolabel.job.queue import FINAL, TaskQueue
-from autolabel.job.window import is_settled
+from autolabel.job.window import LATEST, is_settled
 from autolabel.job.writer import GroupWriter
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Desk:
         self.rules: QueueRules = run.rules
         self._clock = run.clock
         self._queue = TaskQueue(self.rules, run.task.label_from_answer, run.prices.answer)
-        latest = run.store.one("SELECT MAX(at) AS at FROM event")
+        latest = run.store.one(LATEST)
         floor = parse(latest["at"]) if latest is not None and latest["at"] else None
         self._writer = GroupWriter(run.store, MonotonicClock(run.clock, floor=floor))
         self._seen = run.clock.now()

@@ -15,7 +15,7 @@ from importlib.resources import files
 from autolabel.errors import AnswerError
 from autolabel.job.clock import MonotonicClock, parse
 from autolabel.job.queue import TaskQueue
-from autolabel.job.window import expire_leases, freeze, is_settled, publish_tasks, reopen, want_more
+from autolabel.job.window import LATEST, expire_leases, freeze, is_settled, publish_tasks, reopen, want_more
 from autolabel.report.data import Purpose
 from autolabel.workforce.leases import QueueRules, Verdict
 from benchmarks.workforce.specification import LABELS, Model
@@ -94,7 +94,7 @@ class World:
 
     def start(self):
         """Begin a process: nothing is remembered but the tables."""
-        row = self.tables.execute("SELECT MAX(at) FROM event").fetchone()[0]
+        row = self.tables.execute(LATEST).fetchone()[0]
         self.time = MonotonicClock(self.clock, floor=parse(row) if row else None)
         self.queue = TaskQueue(self.rules, check, PRICE)
 
