@@ -24,10 +24,8 @@ WORKING = "opened IS NOT NULL AND frozen IS NULL AND (busy > 0 OR (free > 0 AND 
 """Condition of the index ``task_working``, to the letter: SQLite uses it only for that."""
 
 
-LATEST = (
-    "SELECT NULLIF(MAX(COALESCE((SELECT MAX(at) FROM event), ''), COALESCE((SELECT MAX(opened) FROM task), '')), '')"
-    " AS at"
-)
+LATEST = """SELECT NULLIF(MAX(COALESCE((SELECT MAX(at) FROM event), ''),
+    COALESCE((SELECT MAX(opened) FROM task), '')), '') AS at"""
 """Latest date that is stored: time does not run behind it, whatever a clock says after a restart."""
 
 
