@@ -63,8 +63,8 @@ class Server:
         """Begin to answer."""
         config = uvicorn.Config(
             app,
-            loop="asyncio",
-            http="h11",
+            loop="uvloop",
+            http="httptools",
             ws="none",
             lifespan="off",
             log_config=None,

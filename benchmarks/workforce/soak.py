@@ -30,7 +30,6 @@ from benchmarks.workforce.people import (
     content,
     free_port,
     make_job,
-    page,
     sessions,
     start_page,
     wait_until_up,
@@ -188,8 +187,7 @@ def soak(folder: Path, *, seconds=90.0, objects=6_000, seed=0, most_kills=10**9)
                 figures.client_kills += 1
     finally:
         crowd.close()
-    with page(job, port):
-        pass  # one whole start: what is torn shows
+    _live_and_die(job, port, rng)  # one whole start more: what is torn shows
     compare(job, folder, figures)
     return figures
 

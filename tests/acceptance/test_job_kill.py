@@ -90,11 +90,16 @@ def test_killing_at_a_sample_of_durable_operations_and_resuming_gives_the_same_b
     assert result(folder) == expected
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_killing_at_every_durable_operation_and_resuming_gives_the_same_bytes(clean, tmp_path):
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(1, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_killing_at_every_durable_operation_and_resuming_gives_the_same_bytes(clean, tmp_path, step):
     expected, truth, names = clean
-    for point in range(1, len(names) + 1):
+    for point in range(1, len(names) + 1, step):
         folder = tmp_path / f"job-{point}"
         prepare(folder)
         killed_at(folder, truth, point)
@@ -122,9 +127,14 @@ def command(folder, *words):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_fifty_random_sigkills_leave_the_same_bytes(tmp_path):
+@pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(12, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(50, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_random_sigkills_leave_the_same_bytes(tmp_path, most):
     words = (
         "label", "manifest.jsonl", "--task", "text-classification", "--categories", "labels.json", "--output", "out",
         "--name", "toy", "--attribute", "topic", "--model", "tfidf", "--batch", "15",
@@ -139,7 +149,7 @@ def test_fifty_random_sigkills_leave_the_same_bytes(tmp_path):
     prepare(folder)
     rng = np.random.default_rng(0)
     kills = finished = 0
-    while kills < 50:
+    while kills < most:
         there = (folder / "out" / "toy").is_dir()
         process = command(folder, *(("resume", "out/toy") if there else words))
         try:

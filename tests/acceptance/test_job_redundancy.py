@@ -151,11 +151,16 @@ def test_killing_an_adaptive_job_and_resuming_gives_the_same_bytes(uninterrupted
     assert whole(tmp_path) == expected
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_killing_an_adaptive_job_at_every_durable_operation_gives_the_same_bytes(uninterrupted, tmp_path):
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(9, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(1, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_killing_an_adaptive_job_at_every_durable_operation_gives_the_same_bytes(uninterrupted, tmp_path, step):
     expected, points = uninterrupted
-    for point in range(1, points + 1):
+    for point in range(1, points + 1, step):
         folder = tmp_path / str(point)
         killed_at(point, lambda folder=folder: whole(folder))
         assert whole(folder) == expected

@@ -26,9 +26,13 @@ def test_no_world_of_careless_workers_loses_or_doubles_an_answer():
     assert faults > 200
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(0, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        *(pytest.param(part, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]) for part in range(1, 4)),
+    ],
+)
 def test_none_of_thousands_of_worlds_loses_or_doubles_an_answer(part):
     steps, _ = run_worlds(range(1_000 * (part + 1), 1_000 * (part + 2)))
     assert steps > 50_000

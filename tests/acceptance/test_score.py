@@ -167,7 +167,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("step", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_at_any_durable_operation_and_run_again_it_leaves_the_same_bytes(folder, model, step):
     names = []
     with failpoints(names.append):
@@ -201,15 +201,20 @@ def command(folder, model, output, *words):
     )  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_fifty_random_sigkills_cost_a_shard_each_and_change_no_byte(tmp_path, model):
+@pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(50, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_random_sigkills_cost_a_shard_each_and_change_no_byte(tmp_path, model, most):
     write_toy_texts(tmp_path, 40_000, seed=5)
     assert command(tmp_path, model, "quiet").wait() == 0
     quiet = files(tmp_path / "quiet")
     rng = np.random.default_rng(0)
     kills = round_ = 0
-    while kills < 50:
+    while kills < most:
         output = tmp_path / f"killed-{round_}"
         while True:
             finished = {path.name for path in output.glob("embeddings/shard-*.json")}

@@ -45,7 +45,7 @@ def test_every_part_of_the_gpu_benchmark_runs_on_a_processor(tmp_path):
         ("rescoring", ("--objects", "20000", "--dim", "64", "--classes", "10", "--turns", "1")),
         ("memory", ("--objects", "50000")),
         ("s3", ("--objects", "1000", "--size", "10000", "--turns", "1")),
-        ("kills", ("--kills", "2")),
+        ("kills", ("--kills", "1")),
     ],
 )
 def test_a_benchmark_compares_its_outputs_and_prints_rows(module, words):

@@ -17,7 +17,8 @@ from autolabel.quality.dataset import DatasetDesign
 from autolabel.quality.design import Frozen
 from autolabel.quality.planner import Prices
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1800)
+SLOW, EXHAUSTIVE = pytest.mark.slow, pytest.mark.exhaustive
 
 PRICES = Prices(human=0.092, machine=0.08)
 EARLY, AUDITS = 40, 300
@@ -46,7 +47,14 @@ def most(trials, delta):
 
 @pytest.mark.parametrize(
     ("error", "contract", "seeds"),
-    [(0.05, Contract.DATASET, 200), (0.01, Contract.DATASET, 60), (0.02, Contract.MACHINE, 60)],
+    [
+        pytest.param(0.05, Contract.DATASET, 60, marks=SLOW),
+        pytest.param(0.01, Contract.DATASET, 12, marks=SLOW),
+        pytest.param(0.02, Contract.MACHINE, 12, marks=SLOW),
+        pytest.param(0.05, Contract.DATASET, 200, marks=EXHAUSTIVE),
+        pytest.param(0.01, Contract.DATASET, 60, marks=EXHAUSTIVE),
+        pytest.param(0.02, Contract.MACHINE, 60, marks=EXHAUSTIVE),
+    ],
 )
 def test_whole_jobs_keep_their_promise(digits, error, contract, seeds):
     quality = Quality(error, contract=contract)
@@ -88,11 +96,13 @@ def early_look(digits, seed, *, leak):
     return int((found.machine_labels != digits.truth[found.machine]).sum()) > quality.error * len(digits.truth)
 
 
+@SLOW
 def test_an_early_look_at_a_bad_model_keeps_the_promise(digits):
     broken = sum(early_look(digits, seed, leak=False) for seed in range(100))
     assert 0 < broken <= most(100, 0.05)
 
 
+@SLOW
 def test_audit_labels_that_leak_into_training_break_the_promise(digits):
     """The mutation: were it possible in a job, the counts above would show it."""
     broken = sum(early_look(digits, seed, leak=True) for seed in range(20))

@@ -100,7 +100,14 @@ def bounded_losses(name, size, rng):
 
 
 @pytest.mark.parametrize("kind", ["as predicted", "scattered", "all or nothing", "upside down", "flat", "late", "all"])
-@pytest.mark.parametrize("runs", [QUICK, pytest.param(RUNS, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize(
+    "runs",
+    [
+        QUICK,
+        pytest.param(4_000, marks=pytest.mark.slow),
+        pytest.param(RUNS, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
 def test_the_bounded_contract_holds(kind, runs):
     rng = np.random.default_rng(12)
     losses, predicted = bounded_losses(kind, 600, rng)

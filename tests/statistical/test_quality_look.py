@@ -138,12 +138,17 @@ def test_a_look_over_ties_keeps_its_promise(contract):
     assert not too_often
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "runs",
+    [
+        pytest.param(400, marks=pytest.mark.slow),
+        pytest.param(RUNS, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3600)]),
+    ],
+)
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("contract", list(Contract))
-def test_a_look_keeps_its_promise(contract, budget):
-    too_often, rates = check(contract, budget, RUNS)
+def test_a_look_keeps_its_promise(contract, budget, runs):
+    too_often, rates = check(contract, budget, runs)
     assert not too_often
     if budget == "free":
         assert max(rates.values()) > 0.25 * QUALITIES[contract].delta, "the layouts do not test the promise"
