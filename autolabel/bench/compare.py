@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from autolabel.bench.cores import on_every_core
 from autolabel.bench.labeling import Row, row_of
 from autolabel.bench.people import People
 from autolabel.bench.sample import Sample
-from autolabel.bench.setting import Setting
-from autolabel.bench.strategies import STRATEGIES
+from autolabel.bench.setting import Lessons, Setting
+from autolabel.bench.strategies import SAME_TRAINING, STRATEGIES
 from autolabel.quality.contract import Contract, Quality
 
 if TYPE_CHECKING:
@@ -60,12 +60,22 @@ def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], Non
     progress(len(done), len(wanted))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
-        for task, row in on_every_core(run_task, missing):
-            file.write(json.dumps({"key": task.key(), "row": row.to_json()}) + "\n")
+        for group, rows in on_every_core(run_group, _groups(missing)):
+            for task, row in zip(group, rows, strict=True):
+                file.write(json.dumps({"key": task.key(), "row": row.to_json()}) + "\n")
+                done[task.key()] = row
             file.flush()
-            done[task.key()] = row
             progress(len(done), len(wanted))
     return [done[key] for key in wanted]
+
+
+def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
+    """Put those together that begin with the same training, all others alone, in the order of their first."""
+    groups: dict[Task, list[Task]] = {}
+    for task in tasks:
+        alike = replace(task, strategy="") if task.strategy in SAME_TRAINING else task
+        groups.setdefault(alike, []).append(task)
+    return [tuple(group) for group in groups.values()]
 
 
 def _read(log: Path) -> Iterator[tuple[str, Row]]:
@@ -84,8 +94,14 @@ _SAMPLES: dict[tuple[str, str, int | None], Sample] = {}
 """Samples of this process: opening one takes a second, a run little more."""
 
 
-def run_task(task: Task) -> Row:
-    """Compute one row."""
+def run_group(tasks: tuple[Task, ...]) -> list[Row]:
+    """Compute rows of one sample, seed and people."""
+    lessons = Lessons()
+    return [run_task(task, lessons) for task in tasks]
+
+
+def run_task(task: Task, lessons: Lessons) -> Row:
+    """Compute one row; `lessons` are of tasks with the same sample, seed and people."""
     sample = sample_of(task)
     people = People.right(sample.truth)
     quality = Quality(task.error, task.confidence, Contract(task.contract))
@@ -94,8 +110,8 @@ def run_task(task: Task) -> Row:
         people = People.of_accuracy(
             sample.truth, sample.classes, accuracy=task.accuracy, workers=task.workers, rng=crowd
         )
-    setting = Setting(sample, people, quality, task.seed, task.batch)
-    begun = time.process_time()
+    setting = Setting(sample, people, quality, task.seed, task.batch, lessons=lessons)
+    lessons.borrowed, begun = 0.0, time.process_time()
     found = STRATEGIES[task.strategy](setting)
     return row_of(
         found,
@@ -106,7 +122,7 @@ def run_task(task: Task) -> Row:
         truth=sample.truth,
         classes=sample.classes,
         people=people,
-        seconds=time.process_time() - begun,
+        seconds=time.process_time() - begun + lessons.borrowed,
     )
 
 

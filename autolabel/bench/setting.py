@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,20 @@ if TYPE_CHECKING:
 
     from autolabel.bench.people import People
     from autolabel.bench.sample import Sample
+    from autolabel.learning.base import Arrays
     from autolabel.quality.contract import Quality
 
 LIST_PRICES = Prices(human=0.092, machine=0.08)
+
+
+@dataclass(slots=True)
+class Lessons:
+    """First trainings of strategies that share their luck: the same labels need not be learned twice."""
+
+    learned: dict[bytes, tuple[Arrays, float]] = field(default_factory=dict)
+    """By the labeled objects: the model and the processor seconds it took."""
+    borrowed: float = 0.0
+    """Seconds of lessons that were taken from here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +45,8 @@ class Setting:
     batch: int | None = None
     """Objects people label between two trainings; ``None``: the job's default."""
     prices: Prices = LIST_PRICES
+    lessons: Lessons = field(default_factory=Lessons)
+    """Of strategies that see the same sample, people and seed."""
 
     @property
     def pool(self) -> NDArray[np.int64]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 OURS = "autolabel"
 
+SAME_TRAINING = frozenset({"fixed confidence 0.95", "PAC labels after 10 %", "conformal labeling"})
+"""Strategies that train once, on the same tenth of the objects."""
+
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {
         OURS: ours,

@@ -78,8 +78,8 @@ def _cost(options: argparse.Namespace) -> int:
             )
             for folder in options.folders
             for error in options.error
-            for strategy in chosen
             for seed in range(options.seeds)
+            for strategy in chosen
         ]
         progress.phase("labeling")
         rows = compare(tasks, options.output / "rows.jsonl", progress.progress)
