@@ -14,6 +14,7 @@ from autolabel.bench.people import People
 from autolabel.bench.sample import Sample
 from autolabel.bench.setting import Lessons, Setting
 from autolabel.bench.strategies import SAME_TRAINING, STRATEGIES
+from autolabel.errors import SettingsError
 from autolabel.quality.contract import Contract, Quality
 
 if TYPE_CHECKING:
@@ -35,17 +36,21 @@ class Task:
     accuracy: float = 1.0
     """Of simulated workers; 1 for people who are never wrong."""
     workers: int = 1
+    human_counts: bool = False
+    """Whether people answer as they really did, by the sample's ``human_counts``."""
     model: str = "auto"
     image_size: int | None = None
 
     def key(self) -> str:
         """What identifies the row among finished ones."""
         members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"cache", "folder"}}
+        if not self.human_counts:  # rows of before there was the choice stay good
+            del members["human_counts"]
         return json.dumps({"data": Path(self.folder).name, **members}, sort_keys=True)
 
 
 def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], None]) -> list[Row]:
-    """Compute all rows that `log` does not have yet and append them to it; return every row of `tasks`.
+    """Compute all rows that `log` does not have yet and append them to it; return the row of each of `tasks`.
 
     Parameters
     ----------
@@ -54,7 +59,8 @@ def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], Non
     progress
         Called with rows done and rows in all.
     """
-    wanted = {task.key(): task for task in tasks}
+    asked = list(tasks)
+    wanted = {task.key(): task for task in asked}
     done = {key: row for key, row in _read(log) if key in wanted}
     missing = [task for key, task in wanted.items() if key not in done]
     progress(len(done), len(wanted))
@@ -66,7 +72,7 @@ def compare(tasks: Iterable[Task], log: Path, progress: Callable[[int, int], Non
                 done[task.key()] = row
             file.flush()
             progress(len(done), len(wanted))
-    return [done[key] for key in wanted]
+    return [done[task.key()] for task in asked]
 
 
 def _groups(tasks: Iterable[Task]) -> list[tuple[Task, ...]]:
@@ -103,13 +109,8 @@ def run_group(tasks: tuple[Task, ...]) -> list[Row]:
 def run_task(task: Task, lessons: Lessons) -> Row:
     """Compute one row; `lessons` are of tasks with the same sample, seed and people."""
     sample = sample_of(task)
-    people = People.right(sample.truth)
     quality = Quality(task.error, task.confidence, Contract(task.contract))
-    if task.accuracy < 1.0:
-        crowd = Setting(sample, people, quality, task.seed).rng("people")
-        people = People.of_accuracy(
-            sample.truth, sample.classes, accuracy=task.accuracy, workers=task.workers, rng=crowd
-        )
+    people = _people(task, sample, quality)
     setting = Setting(sample, people, quality, task.seed, task.batch, lessons=lessons)
     lessons.borrowed, begun = 0.0, time.process_time()
     found = STRATEGIES[task.strategy](setting)
@@ -124,6 +125,18 @@ def run_task(task: Task, lessons: Lessons) -> Row:
         people=people,
         seconds=time.process_time() - begun + lessons.borrowed,
     )
+
+
+def _people(task: Task, sample: Sample, quality: Quality) -> People:
+    right = People.right(sample.truth)
+    crowd = Setting(sample, right, quality, task.seed).rng("people")
+    if task.human_counts:
+        if sample.counts is None:
+            raise SettingsError(f"{task.folder}: truth.jsonl has no human_counts on every line")
+        return People.of_counts(sample.counts, workers=task.workers, rng=crowd)
+    if task.accuracy < 1.0:
+        return People.of_accuracy(sample.truth, sample.classes, accuracy=task.accuracy, workers=task.workers, rng=crowd)
+    return right
 
 
 def sample_of(task: Task) -> Sample:

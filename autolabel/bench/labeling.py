@@ -84,6 +84,8 @@ class Row:
     seconds: float
     """Of processor time."""
     note: str = ""
+    forecasts: tuple[tuple[int, int], ...] = ()
+    """Labels bought and labels by people then expected in all, a pair for each round."""
 
     def dollars(self, prices: str) -> float:
         """Cost at one of `PRICES`; objects left without a label cost as much as a human one."""
@@ -141,4 +143,5 @@ def row_of(
         rounds=found.rounds,
         seconds=round(seconds, 2),
         note=found.note,
+        forecasts=found.forecasts,
     )

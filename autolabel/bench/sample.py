@@ -56,6 +56,8 @@ class Sample:
     truth: NDArray[np.int64]
     pool: NDArray[np.int64]
     learner: ClassificationLearner
+    counts: NDArray[np.int64] | None = None
+    """What people really said, ``(N, C)``: ``human_counts`` of the truth's lines, where every line has them."""
 
     @property
     def classes(self) -> int:
@@ -94,7 +96,21 @@ class Sample:
                 own, manifest, kind, task, name, image_size, progress or (lambda _done, _all: None)
             )
         pool = np.setdiff1d(np.arange(len(index)), np.asarray(sorted(failed), np.int64))
-        return cls(folder.name, task, truth, pool, learner)
+        return cls(folder.name, task, truth, pool, learner, _counts(folder / TRUTH, len(index), len(task.categories)))
+
+
+def _counts(truth: Path, objects: int, classes: int) -> NDArray[np.int64] | None:
+    """Read ``human_counts`` of a truth file whose lines are the manifest's."""
+    lines = [line for line in truth.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if len(lines) != objects or "human_counts" not in lines[0]:
+        return None
+    counts = [json.loads(line).get("human_counts") for line in lines]
+    for number, each in enumerate(counts, 1):
+        if each is None:
+            return None
+        if len(each) != classes or min(each) < 0 or not sum(each):
+            raise SettingsError(f"{truth}:{number}: found human_counts {each}; expected {classes} counts, some above 0")
+    return np.asarray(counts, np.int64)
 
 
 def kind_of(manifest: Path) -> TaskKind:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from autolabel.bench.labeling import Row
 
-SURE = 1e-3
-"""A strategy counts as breaking its promise when chance would show as many broken seeds less often than this."""
+SURE = 0.05
+"""A strategy counts as breaking its promise when one that keeps it would show as many broken seeds less often."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ def add_verbs(verbs: Any) -> None:
     cost.add_argument("--batch", type=int, help="objects people label between two trainings")
     cost.add_argument("--accuracy", type=float, default=1.0, help="of simulated workers (default: 1)")
     cost.add_argument("--workers", type=int, default=1, help="workers an object, by majority (default: 1)")
+    cost.add_argument(
+        "--human-counts", action="store_true", help="workers answer as human_counts on truth.jsonl's lines have it"
+    )
     cost.add_argument("--model", default="auto", help="encoder; see `autolabel models list`")
     cost.add_argument("--image-size", type=int)
     add_json(cost)
@@ -73,6 +76,7 @@ def _cost(options: argparse.Namespace) -> int:
                 batch=options.batch,
                 accuracy=options.accuracy,
                 workers=options.workers,
+                human_counts=options.human_counts,
                 model=options.model,
                 image_size=options.image_size,
             )
