@@ -15,17 +15,23 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autolabel.bench.compare import Task, compare, sample_of
+from autolabel.bench.compare import compare, sample_of
 from autolabel.bench.cores import on_every_core
 from autolabel.bench.people import People
 from autolabel.bench.setting import Setting
+from autolabel.bench.strategies import OURS
 from autolabel.policy.replay import Rounds
 from autolabel.quality.audit import draw_audit, places_by_confidence, walk
 from autolabel.quality.contract import Quality
 from autolabel.quality.rule import audits_needed, wrong_labels_that_break
+from benchmarks.labeling_cost.sets import SETS, DataSet
+
+if TYPE_CHECKING:
+    from autolabel.bench.compare import Task
 
 ALLOWED = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64, 85, 113, 150)
 DRAWS = 20
@@ -98,10 +104,8 @@ def main():
     )
     options.output.mkdir(parents=True, exist_ok=True)
     for folder in options.folders:
-        tasks = [
-            Task(str(folder), str(options.output / "samples"), "autolabel", seed, error=options.error)
-            for seed in range(options.seeds)
-        ]
+        own = SETS.get(folder.name, DataSet(folder.name, "", options.seeds, 0))
+        tasks = [own.task(folder, options.output, OURS, seed, error=options.error) for seed in range(options.seeds)]
         rows = compare(tasks, options.output / "rows.jsonl", lambda _done, _all: None)
         reach = int(BEYOND * np.mean([row.train for row in rows]))
         traces = [found for _, found in on_every_core(trace, [Trace(task, reach) for task in tasks])]

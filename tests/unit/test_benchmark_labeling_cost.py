@@ -1,0 +1,74 @@
+"""Data sets made of others, and what the comparison says of its rows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autolabel.bench.labeling import Row
+from autolabel.bench.summary import summarise
+from autolabel.testing import write_toy_texts
+from benchmarks.labeling_cost import __main__ as benchmark
+from benchmarks.labeling_cost.page import verdict
+from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, long_tail
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_toy_texts(tmp_path, 300, seed=1)
+    return tmp_path
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_long_tail_falls_geometrically_and_keeps_objects_and_answers_together(folder, tmp_path):
+    least = min(map(len, classes_of(folder).values()))
+    thin = long_tail(folder, tmp_path / "tail", 16)
+    counts = [len(own) for own in classes_of(thin).values()]
+    assert counts[0] == least
+    assert counts[1] == pytest.approx(least / 4, abs=1)
+    assert counts[2] == pytest.approx(least / 16, abs=1)
+    for shown, told in zip(records(thin / "manifest.jsonl"), records(thin / "truth.jsonl"), strict=True):
+        assert shown["source"] == told["source"]
+
+
+def test_fewer_classes_are_a_set_of_their_own(folder, tmp_path):
+    small = fewer_classes(folder, tmp_path / "small", 2)
+    names = [each["label"] for each in json.loads((small / "labels.json").read_text())["labels"]]
+    assert sorted(classes_of(small)) == sorted(names)
+    assert len(names) == 2
+    assert sum(map(len, classes_of(small).values())) == sum(len(classes_of(folder)[name]) for name in names)
+
+
+def row(strategy, seed, human, *, broken=False):
+    return Row("a set", strategy, seed, 0.05, 0.05, 1_000, 5, human, 0, 0, human, 1_000 - human, 0, 0, 0, 0, broken,
+               broken, None, None, 1, 0.0)  # fmt: skip
+
+
+def test_a_strategy_that_breaks_its_promise_too_often_is_no_rival():
+    rows = [row("autolabel", seed, 200) for seed in range(20)]
+    rows += [row("MCAL", seed, 100, broken=seed < 6) for seed in range(20)]
+    rows += [row("TBAL", seed, 250, broken=seed < 1) for seed in range(20)]
+    rows += [row("Ground Truth emulation", seed, 400, broken=seed < 15) for seed in range(20)]
+    rows += [row("humans only", seed, 1_000) for seed in range(20)]
+    lines = summarise(rows)
+    assert [line.strategy for line in lines if not line.valid] == ["MCAL", "Ground Truth emulation"]
+    told = verdict(lines)
+    assert "TBAL 250 (1 of 20 broken) | -20% | humans only 1,000 | -80% | 400 | 15 of 20 | -50% |" in told
+
+
+@pytest.mark.slow
+def test_the_quick_benchmark_ends_with_tables_pictures_and_a_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["labeling_cost", "--quick", "--output", str(tmp_path)])
+    assert benchmark.main() == 0
+    out = capsys.readouterr().out
+    assert "| digits | autolabel |" in out
+    assert "Labels by people by batch size" in out
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<svg") == page.count("</svg>") == 8
+    assert page.count("<table>") == 6
+    assert {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.svg")}
+    assert set(SETS) > {"digits"}
