@@ -65,10 +65,10 @@ SETS = {
         DataSet("trec6", "text", 50, 50),
         DataSet("clothing10", "image", 50, 50),
         DataSet("agnews12k", "text", 50, 20),
-        DataSet("banking77", "text", 50, 5),
-        DataSet("cifar10-20k", "image", 20, 3, image_size=128),
-        DataSet("20newsgroups", "text", 20, 3),
-        DataSet("clinc150", "text", 10, 2),
+        DataSet("banking77", "text", 20, 3),
+        DataSet("cifar10-20k", "image", 10, 2, image_size=128),
+        DataSet("20newsgroups", "text", 10, 2),
+        DataSet("clinc150", "text", 5, 1),
     )
 }
 
