@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from autolabel.bench.sample import Sample
 from autolabel.bench.setting import Setting
 from autolabel.bench.strategies import SAME_TRAINING, STRATEGIES
 from autolabel.cli.main import main
+from autolabel.learning.threads import usable_cores
 from autolabel.quality.contract import Quality
 from autolabel.testing import write_toy_texts
 
@@ -117,3 +122,44 @@ def test_people_answer_as_they_really_did(folder, cache, tmp_path):
     (copy / "truth.jsonl").write_text("".join(json.dumps(line) + "\n" for line in truth))
     with pytest.raises(Exception, match=r"truth\.jsonl:4: found human_counts \[1\]"):
         Sample.open(copy, cache, model="tfidf")
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(folder, tmp_path):
+    words = ("bench", "cost", str(folder), "--output", str(tmp_path), "--model", "tfidf", "--seeds", "200")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autolabel", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 60
+    while not (children := children_of(process.pid)) and time.monotonic() < until:
+        time.sleep(0.05)
+    if usable_cores() < 2:
+        process.kill()
+        pytest.skip("on one core nothing is started")
+    process.kill()
+    process.wait()
+    assert children
+    while any(map(is_alive, children)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [child for child in children if is_alive(child)]
+
+
+def is_alive(pid):
+    """Whether a process is there; one that nobody has fetched its end from is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children_of(pid):
+    """Processes of a pool that `pid` has started."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (each / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == pid and b"spawn_main" in words:
+            found.append(int(each.name))
+    return found
