@@ -143,6 +143,9 @@ def _prepared(
         rows = np.setdiff1d(np.arange(len(manifest.index)), [line.object for line in manifest.index.bad])
         sources = source_reader(manifest, StorageOptions(), Settings(root=str(manifest.path.parent.absolute())), kind)
         found = learner.prepare(sources, rows, folder / "embeddings", progress)
+        if len(found.failures) == len(rows):
+            why = next(iter(found.failures.values()), "the manifest has no usable line")
+            raise SettingsError(f"{manifest.path}: no object could be embedded; the first: {why}")
         write_atomically(arrays_file, save({name: np.ascontiguousarray(each) for name, each in found.arrays.items()}))
         failed = sorted({*found.failures, *(line.object for line in manifest.index.bad)})
         write_atomically(facts_file, json.dumps({"facts": found.facts, "failed": failed}).encode())

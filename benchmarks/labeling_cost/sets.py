@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -101,14 +103,20 @@ def fewer_classes(folder: Path, target: Path, count: int) -> Path:
 
 
 def part(folder: Path, target: Path, keep: list[int], names: list[str]) -> Path:
-    """Write some lines of a data set as one of its own; pictures stay where they are."""
+    """Write some lines of a data set, and links to their pictures, as one of its own."""
     target.mkdir(parents=True, exist_ok=True)
     manifest, truth = ((folder / name).read_text(encoding="utf-8").splitlines() for name in FILES[:2])
     objects = [json.loads(manifest[number]) for number in keep]
     answers = [json.loads(truth[number]) for number in keep]
-    for each in (*objects, *answers):
+    for each in objects:
         if "source-ref" in each:
-            each["source-ref"] = str((folder / each["source-ref"]).absolute())
+            picture = target / each["source-ref"]
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.unlink(missing_ok=True)
+            try:
+                os.link(folder / each["source-ref"], picture)
+            except OSError:  # another disk
+                shutil.copyfile(folder / each["source-ref"], picture)
     for each in answers:
         each.pop("class_id", None)  # of the whole set's classes
     (target / FILES[0]).write_text("".join(json.dumps(each) + "\n" for each in objects), encoding="utf-8")

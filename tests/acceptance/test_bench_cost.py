@@ -163,3 +163,14 @@ def children_of(pid):
         if parent == pid and b"spawn_main" in words:
             found.append(int(each.name))
     return found
+
+
+def test_a_sample_whose_objects_are_all_out_of_reach_is_refused_with_the_first_reason(folder, tmp_path, capsys):
+    copy = tmp_path / "pictures"
+    copy.mkdir()
+    (copy / "labels.json").write_bytes((folder / "labels.json").read_bytes())
+    name = json.loads((copy / "labels.json").read_text())["labels"][0]["label"]
+    (copy / "manifest.jsonl").write_text('{"source-ref": "gone.png"}\n')
+    (copy / "truth.jsonl").write_text(json.dumps({"source-ref": "gone.png", "label": name}) + "\n")
+    assert main(("bench", "cost", str(copy), "--output", str(tmp_path / "out"), "--model", "pixels")) == 2
+    assert "no object could be embedded; the first: " in capsys.readouterr().err
