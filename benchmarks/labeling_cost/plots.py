@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from benchmarks.labeling_cost.studies import Study
 
 MARKERS = dict(zip(STRATEGIES, ("*", "X", "o", "s", "D", "P", "v", "^", "<", "p", ">", "h"), strict=True))
+MOST_SHOWN = 9.0
+"""Per cent of wrong labels; what is above stands at the edge with its figure."""
 STYLES = (("black", "-", "o"), ("0.35", "--", "s"), ("0.6", "-.", "^"), ("tab:blue", ":", "D"))
 
 
@@ -29,10 +31,11 @@ def draw(folder: Path, rows: Sequence[Row], lines: Sequence[Line], studies: Sequ
     mpl.rcParams["svg.hashsalt"] = "labeling-cost"
     folder.mkdir(parents=True, exist_ok=True)
     ours = [row for row in rows if row.strategy == OURS]
+    walked = [row for row in ours if row.forecasts]
     _save(cost_and_error(lines), folder / "cost-and-error")
     _save(dollars(lines), folder / "dollars")
-    if any(row.forecasts for row in ours):
-        _save(learning(ours), folder / "learning")
+    if walked:
+        _save(learning(walked), folder / "learning")
     _save(forecasts(ours), folder / "forecasts")
     for study, found in studies:
         _save(sensitivity(study, found), folder / study.name)
@@ -72,9 +75,13 @@ def cost_and_error(lines: Sequence[Line]):
         axis.axhline(5, color="0.5", linewidth=0.8, linestyle="--")
         for line in own:
             shade = 1.0 - min(1.0, line.broken / line.seeds / 0.5)
+            at, error = 100 * line.human / line.objects, 100 * line.error
+            if error > MOST_SHOWN:
+                axis.annotate(f" {error:.0f} %", (at, MOST_SHOWN), fontsize=8, va="center", xytext=(5, 0),
+                              textcoords="offset points")  # fmt: skip
             axis.scatter(
-                100 * line.human / line.objects,
-                100 * line.error,
+                at,
+                min(error, MOST_SHOWN),
                 marker=MARKERS[line.strategy],
                 s=130 if line.strategy == OURS else 45,
                 facecolor=str(shade),
@@ -83,7 +90,7 @@ def cost_and_error(lines: Sequence[Line]):
                 zorder=3,
             )
         axis.set_xlim(0, 104)
-        axis.set_ylim(bottom=-0.2)
+        axis.set_ylim(-0.3, MOST_SHOWN + 0.5)
         axis.set_xlabel("labels by people, %", fontsize=8)
     figure.supylabel("wrong labels, % (mean)", fontsize=9)
     shown = [name for name in STRATEGIES if any(line.strategy == name for line in lines)]
