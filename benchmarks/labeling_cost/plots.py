@@ -220,7 +220,7 @@ def sensitivity(study: Study, rows: Sequence[Row]):
             middle,
             yerr=(low, high),
             color=colour,
-            linestyle=style,
+            linestyle=style if isinstance(values[0], int | float) else "none",
             marker=marker,
             markersize=5,
             capsize=3,
