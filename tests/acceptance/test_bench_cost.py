@@ -57,6 +57,7 @@ def task(folder, cache, strategy, seed=0, **changes):
     return replace(Task(str(folder), str(cache), strategy, seed, model="tfidf"), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_whatever_a_strategy_asks_of_people_is_counted_and_every_object_is_labeled_once(sample, name):
     people = Asked(sample.truth)
@@ -69,6 +70,7 @@ def test_whatever_a_strategy_asks_of_people_is_counted_and_every_object_is_label
     assert (len(found.machine) > 0) == (name != "humans only")
 
 
+@pytest.mark.slow
 def test_training_that_strategies_share_changes_no_row(folder, cache):
     tasks = tuple(task(folder, cache, name) for name in sorted(SAME_TRAINING))
     together = [row.to_json() for row in run_group(tasks)]

@@ -87,7 +87,9 @@ def test_the_percentage_is_never_exceeded_under_any_contract(tmp_path, contract,
             assert step.certificate["machine_labeled"] > 50
 
 
-@EVERY_CONTRACT
+@pytest.mark.parametrize(
+    "contract", [Contract.DATASET, *(pytest.param(each, marks=SLOW) for each in (Contract.MACHINE, Contract.PER_CLASS))]
+)
 def test_a_stop_after_the_walk_keeps_the_promise_or_says_that_it_is_gone(tmp_path, contract):
     job, truth = create(tmp_path, contract, blank=0.3)  # a third that nobody can learn
     with job:

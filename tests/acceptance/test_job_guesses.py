@@ -70,6 +70,7 @@ def test_the_tables_hold_no_guess_for_an_audit(tmp_path):
             connection.execute("INSERT INTO guess VALUES (?, '0', 'shown')", (number,))
 
 
+@pytest.mark.slow
 def test_without_the_setting_there_is_no_guess_and_the_job_is_the_same(tmp_path):
     results = []
     for guesses in (False, True):

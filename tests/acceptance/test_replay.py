@@ -14,7 +14,13 @@ from autolabel.quality.contract import Contract
 from autolabel.testing import FixedClock, SimulatedWorkforce, toy_request, write_toy_texts
 
 
-@pytest.mark.parametrize("contract", list(Contract))
+@pytest.mark.parametrize(
+    "contract",
+    [
+        Contract.DATASET,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (Contract.MACHINE, Contract.PER_CLASS)),
+    ],
+)
 def test_a_replay_asks_and_labels_the_same_objects_as_the_stored_job(tmp_path, contract):
     truth = np.asarray(write_toy_texts(tmp_path, 600, noise=0.5))
     settings = Settings(model="tfidf", batch=30, contract=contract, error=0.1)
