@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.browser import all_sent, chromium, opened
 from support.web import custom_job, served
 
+playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 TEMPLATES = Path(__file__).parents[1] / "data" / "templates"
@@ -23,8 +25,11 @@ def context():
 def press(*keys):
     def act(page, frame):
         frame.locator("crowd-form").click(position={"x": 2, "y": 2})
-        for key in keys:
+        for key in keys[:-1]:
             page.keyboard.press(key)
+        # The frame may go with the key, and then nobody confirms it: whether it was heard is asserted afterwards.
+        with suppress(playwright.TimeoutError):
+            frame.locator("body").press(keys[-1], timeout=10_000)
 
     return act
 
