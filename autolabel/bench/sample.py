@@ -101,16 +101,20 @@ class Sample:
 
 def _counts(truth: Path, objects: int, classes: int) -> NDArray[np.int64] | None:
     """Read ``human_counts`` of a truth file whose lines are the manifest's."""
-    lines = [line for line in truth.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if len(lines) != objects or "human_counts" not in lines[0]:
+    lines = [
+        (number, json.loads(line).get("human_counts"))
+        for number, line in enumerate(truth.read_text(encoding="utf-8").splitlines(), 1)
+        if line.strip()
+    ]
+    if len(lines) != objects or any(counts is None for _, counts in lines):
         return None
-    counts = [json.loads(line).get("human_counts") for line in lines]
-    for number, each in enumerate(counts, 1):
-        if each is None:
-            return None
-        if len(each) != classes or min(each) < 0 or not sum(each):
-            raise SettingsError(f"{truth}:{number}: found human_counts {each}; expected {classes} counts, some above 0")
-    return np.asarray(counts, np.int64)
+    for number, counts in lines:
+        whole = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
+        if not whole or len(counts) != classes or not any(counts):
+            raise SettingsError(
+                f"{truth}:{number}: found human_counts {counts}; expected {classes} counts, some above 0"
+            )
+    return np.asarray([counts for _, counts in lines], np.int64)
 
 
 def kind_of(manifest: Path) -> TaskKind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from autolabel.bench.sample import Sample
 from autolabel.bench.setting import Setting
 from autolabel.bench.strategies import SAME_TRAINING, STRATEGIES
 from autolabel.cli.main import main
+from autolabel.errors import SettingsError
 from autolabel.learning.threads import usable_cores
 from autolabel.quality.contract import Quality
 from autolabel.testing import write_toy_texts
@@ -120,10 +122,11 @@ def test_people_answer_as_they_really_did(folder, cache, tmp_path):
     (row,) = run_group((task(copy, cache, "humans only", human_counts=True),))
     assert row.wrong == 0
     assert row.untrue == int((sample.truth != np.arange(COUNT) % classes).sum())
-    truth[3]["human_counts"] = [1]
-    (copy / "truth.jsonl").write_text("".join(json.dumps(line) + "\n" for line in truth))
-    with pytest.raises(Exception, match=r"truth\.jsonl:4: found human_counts \[1\]"):
-        Sample.open(copy, cache, model="tfidf")
+    for bad in ([1], "many", [0.5] * classes, [0] * classes, [-1] * classes):
+        truth[3]["human_counts"] = bad
+        (copy / "truth.jsonl").write_text("".join(json.dumps(line) + "\n" for line in truth))
+        with pytest.raises(SettingsError, match=rf"truth\.jsonl:4: found human_counts {re.escape(str(bad))}"):
+            Sample.open(copy, cache, model="tfidf")
 
 
 def test_processes_end_when_the_one_that_started_them_is_killed(folder, tmp_path):
