@@ -40,12 +40,15 @@ class Task:
     """Whether people answer as they really did, by the sample's ``human_counts``."""
     model: str = "auto"
     image_size: int | None = None
+    fine_tune: bool = False
+    """Whether our own strategy may train the network too."""
 
     def key(self) -> str:
         """What identifies the row among finished ones."""
         members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"cache", "folder"}}
-        if not self.human_counts:  # rows of before there was the choice stay good
-            del members["human_counts"]
+        for later in ("human_counts", "fine_tune"):  # rows of before there was the choice stay good
+            if not members[later]:
+                del members[later]
         return json.dumps({"data": Path(self.folder).name, **members}, sort_keys=True)
 
 
@@ -111,7 +114,7 @@ def run_task(task: Task, lessons: Lessons) -> Row:
     sample = sample_of(task)
     quality = Quality(task.error, task.confidence, Contract(task.contract))
     people = _people(task, sample, quality)
-    setting = Setting(sample, people, quality, task.seed, task.batch, lessons=lessons)
+    setting = Setting(sample, people, quality, task.seed, task.batch, lessons=lessons, fine_tune=task.fine_tune)
     lessons.borrowed, begun = 0.0, time.process_time()
     found = STRATEGIES[task.strategy](setting)
     return row_of(

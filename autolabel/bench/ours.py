@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 def ours(setting: Setting) -> Labeling:
     """Active learning with the planner, one look, the contract of the setting's quality."""
-    found = replay(setting.sample.learner, setting.people, setting.terms(), setting.rng, pool=setting.pool)
+    learner, terms = setting.sample.learner, setting.terms()
+    if terms.tune_from is None:
+        found = replay(learner, setting.people, terms, setting.rng, pool=setting.pool)
+    else:
+        with setting.sample.tuner() as tune:
+            found = replay(learner, setting.people, terms, setting.rng, pool=setting.pool, tune=tune)
     humans = [np.asarray(each, np.int64) for each in (found.trained, found.audited, found.machine)]
     return Labeling(
         train=found.trained,

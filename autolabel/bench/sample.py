@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,11 +29,14 @@ from autolabel.tasks import task_for
 from autolabel.workforce.truth import read_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from autolabel.inference.embed import SourceReader
+    from autolabel.learning.base import Learner
+    from autolabel.manifest.index import ManifestIndex
+    from autolabel.policy.replay import Tune
     from autolabel.tasks.base import Task
 
 MANIFEST, TRUTH, CATEGORIES = "manifest.jsonl", "truth.jsonl", "labels.json"
@@ -58,11 +64,27 @@ class Sample:
     learner: ClassificationLearner
     counts: NDArray[np.int64] | None = None
     """What people really said, ``(N, C)``: ``human_counts`` of the truth's lines, where every line has them."""
+    manifest: Path | None = None
 
     @property
     def classes(self) -> int:
         """Number of classes, C."""
         return len(self.task.categories)
+
+    @contextmanager
+    def tuner(self) -> Iterator[Tune]:
+        """Yield what trains the learner's network, for a replay; what it leaves on the disk goes when it ends."""
+        if self.manifest is None:
+            raise SettingsError(f"{self.name} has no manifest that objects could be read from again")
+        with Manifest(self.manifest, _index(self.manifest)) as manifest, TemporaryDirectory() as scratch:
+            sources = _sources(manifest, self.task.kind)
+
+            def tune(learner: Learner, objects: NDArray[np.int64], labels: NDArray[np.int64]) -> Learner:
+                folder = Path(scratch) / str(len(objects))
+                found = learner.tune(sources, objects, labels.tolist(), folder, lambda _done, _all: None)
+                return learner.tuned(folder, found.facts, found.arrays)
+
+            yield tune
 
     @classmethod
     def open(
@@ -86,7 +108,7 @@ class Sample:
                 raise SettingsError(f"{folder} has no {name}; a labeled sample is {MANIFEST}, {TRUTH} and {CATEGORIES}")
         kind = kind_of(folder / MANIFEST)
         task = task_for(kind, LabelCategories.from_bytes((folder / CATEGORIES).read_bytes(), kind).names)
-        index = index_manifest(folder / MANIFEST, kind=kind, attribute="label", limits=Limits(max_objects=1 << 40))
+        index = _index(folder / MANIFEST)
         with Manifest(folder / MANIFEST, index) as manifest:
             sources = [manifest.source(number) for number in range(len(index))]
             truth = np.asarray(read_truth(folder / TRUTH, sources, task), np.int64)
@@ -96,7 +118,16 @@ class Sample:
                 own, manifest, kind, task, name, image_size, progress or (lambda _done, _all: None)
             )
         pool = np.setdiff1d(np.arange(len(index)), np.asarray(sorted(failed), np.int64))
-        return cls(folder.name, task, truth, pool, learner, _counts(folder / TRUTH, len(index), len(task.categories)))
+        counts = _counts(folder / TRUTH, len(index), len(task.categories))
+        return cls(folder.name, task, truth, pool, learner, counts, folder / MANIFEST)
+
+
+def _index(manifest: Path) -> ManifestIndex:
+    return index_manifest(manifest, kind=kind_of(manifest), attribute="label", limits=Limits(max_objects=1 << 40))
+
+
+def _sources(manifest: Manifest, kind: TaskKind) -> SourceReader:
+    return source_reader(manifest, StorageOptions(), Settings(root=str(manifest.path.parent.absolute())), kind)
 
 
 def _counts(truth: Path, objects: int, classes: int) -> NDArray[np.int64] | None:
@@ -145,7 +176,7 @@ def _prepared(
     if not facts_file.is_file():
         make_folder(folder)
         rows = np.setdiff1d(np.arange(len(manifest.index)), [line.object for line in manifest.index.bad])
-        sources = source_reader(manifest, StorageOptions(), Settings(root=str(manifest.path.parent.absolute())), kind)
+        sources = _sources(manifest, kind)
         found = learner.prepare(sources, rows, folder / "embeddings", progress)
         if len(found.failures) == len(rows):
             why = next(iter(found.failures.values()), "the manifest has no usable line")

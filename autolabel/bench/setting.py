@@ -11,6 +11,7 @@ import numpy as np
 
 from autolabel.bench.labeling import Labeling
 from autolabel.policy.terms import Terms, batch_size
+from autolabel.policy.tuning import tune_from
 from autolabel.quality.planner import Prices
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Setting:
     batch: int | None = None
     """Objects people label between two trainings; ``None``: the job's default."""
     prices: Prices = LIST_PRICES
+    fine_tune: bool = False
+    """Whether our own strategy may train the network too."""
     lessons: Lessons = field(default_factory=Lessons)
     """Of strategies that see the same sample, people and seed."""
 
@@ -65,6 +68,7 @@ class Setting:
             self.quality,
             self.prices,
             batch_size(objects, classes, asked=self.batch, at_once=objects),
+            tune_from=tune_from(classes) if self.fine_tune and self.sample.learner.tunable else None,
         )
 
     def rest(self, *labeled: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ def add_verbs(verbs: Any) -> None:
     )
     cost.add_argument("--model", default="auto", help="encoder; see `autolabel models list`")
     cost.add_argument("--image-size", type=int)
+    cost.add_argument("--fine-tune", action="store_true", help="autolabel may train the network too: minutes a seed")
     add_json(cost)
     cost.set_defaults(verb=_cost)
 
@@ -79,6 +80,7 @@ def _cost(options: argparse.Namespace) -> int:
                 human_counts=options.human_counts,
                 model=options.model,
                 image_size=options.image_size,
+                fine_tune=options.fine_tune,
             )
             for folder in options.folders
             for error in options.error

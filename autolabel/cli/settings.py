@@ -36,6 +36,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, help="seed of every random choice (default: 0)")
     group.add_argument("--batch", type=int, help="objects people label between two trainings")
     group.add_argument("--selection", help="strategy that chooses whom to ask: margin-diverse, badge, core-set, ...")
+    group.add_argument("--fine-tune", help="auto: train the network too, where it is worth its price (default: never)")
     group.add_argument("--redundancy", help="fixed, or adaptive: two people, one more while it is worth its price")
     group.add_argument("--error-value", type=float, help="dollars a wrong label costs (default: 40 answers)")
     group.add_argument("--consolidation", help="dawid-skene (default), ground-truth (AWS's variant) or majority")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from autolabel.errors import ObjectError
+from autolabel.inference.augment import cropped_and_mirrored
 from autolabel.inference.encoder import Modality, State, View, fingerprint_of
 from autolabel.inference.framing import Framing, framed
 from autolabel.inference.images import DEFAULT_LIMITS, INVALID_IMAGE, ImageLimits, Picture, decode
@@ -141,6 +143,24 @@ class ImageEncoder:
         runtime = self._runtime.get()
         starts = range(0, len(batch), self.window)
         return np.concatenate([runtime.run(np.stack(batch[start : start + self.window])) for start in starts])
+
+    def kinds(self, prepared: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
+        """All squares are of one size."""
+        return np.zeros(len(prepared), np.int64)
+
+    def stack(self, prepared: Sequence[NDArray[np.uint8]], rng: np.random.Generator | None) -> torch.Tensor:
+        """Stack squares to ``(B, S, S, 3)`` uint8, cropped and mirrored when there is a generator."""
+        squares = torch.from_numpy(np.stack(prepared))
+        return squares if rng is None else cropped_and_mirrored(squares, rng)
+
+    def with_network(self, module: torch.nn.Module, *, weights: str, width: int) -> ImageEncoder:
+        """Put another network behind the same framing; see `Tunable`."""
+        other = copy.copy(self)
+        other.views, other.dim = (View(width),), width
+        other.fingerprint = fingerprint_of(weights, {"kind": "another network", "behind": self.fingerprint})
+        other.network = Network(module.eval(), self.network.example, fingerprint=other.fingerprint, keep=False)
+        other._runtime = LazyRuntime(other.network, self.compute.torch_device(), self.compute)  # noqa: SLF001 - ours
+        return other
 
     @property
     def on_device(self) -> bool:

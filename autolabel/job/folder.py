@@ -80,6 +80,10 @@ class JobFolder:
         """Embedding shards and their receipts."""
         return self.state / "embeddings"
 
+    def tuned(self, number: int) -> Path:
+        """Networks that were trained after a round, and what they make of the pool."""
+        return self.state / "tuned" / f"round-{number:03d}"
+
     @property
     def checkpoint(self) -> Path:
         """Snapshot of the checkpoint the job started from."""

@@ -20,6 +20,7 @@ from autolabel.job.rounds import (
     round_name,
 )
 from autolabel.job.start import embed, start
+from autolabel.job.tuning import tune
 from autolabel.quality.prospect import Decision
 from autolabel.report.data import Purpose
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 def label_dataset(run: Run) -> None:
     """Walk the job to its end, or to where people must answer (`WaitingForPeople`).
 
-    index -> embed -> probe -> gold -> rounds of (select, people, train, score, plan) -> look (freeze, audit, certify,
-    machine-label) -> people take the rest -> second panels -> final model, certificate, output.
+    index -> embed -> probe -> gold -> rounds of (select, people, train, score, plan, or train the network) -> look
+    (freeze, audit, certify, machine-label) -> people take the rest -> second panels -> model, certificate, output.
     """
     start(run)
     if run.request.automated:
@@ -47,9 +48,12 @@ def label_dataset(run: Run) -> None:
         ask(run, "first", Purpose.TRAIN, lambda: choose_first(run))
         publish_batch(run)
         last = learn(run, 1)
-        while last.decision is Decision.BUY:
-            ask(run, round_name(last.number), Purpose.TRAIN, partial(choose_informative, run, last))
-            publish_batch(run)
+        while last.tune or last.decision is Decision.BUY:
+            if last.tune:
+                tune(run, last)
+            else:
+                ask(run, round_name(last.number), Purpose.TRAIN, partial(choose_informative, run, last))
+                publish_batch(run)
             last = learn(run, last.number + 1)
         found = look(run, last)
 

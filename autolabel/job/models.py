@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from autolabel.inference.checkpoint import Checkpoint, check_compatible
 from autolabel.job.folder import JobFolder
 from autolabel.learning.checked import check_arrays
 from autolabel.learning.learner import ClassificationLearner, encoder_state
+from autolabel.policy.tuning import FineTune
 from autolabel.storage.durable import make_folder, write_atomically
 from autolabel.storage.uri import is_s3
 
@@ -69,6 +70,21 @@ def choose_model(
     CheckpointError
         There is no such model, or it is an encoder for another task.
     """
+    choice = _choose(request, settings, kind, categories, home, storage)
+    if settings.fine_tune is FineTune.AUTO and not model_entry(choice.encoder).trainable:
+        note = f"fine_tune is auto, but {choice.encoder} has no network that could be trained"
+        return replace(choice, notes=(*choice.notes, note))
+    return choice
+
+
+def _choose(
+    request: LabelingJobRequest,
+    settings: Settings,
+    kind: TaskKind,
+    categories: Sequence[str],
+    home: Path,
+    storage: Storage,
+) -> ModelChoice:
     wanted = settings.model if settings.model != "auto" else request.initial_model_arn
     if wanted is None:
         return ModelChoice(DEFAULT_ENCODER[kind], None)

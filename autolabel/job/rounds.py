@@ -14,6 +14,7 @@ from autolabel.learning.base import Predictions
 from autolabel.policy.batches import first_batch, next_batch
 from autolabel.policy.round import Evidence, assess, search_again
 from autolabel.policy.terms import PROBES, Terms, batch_size, round_seconds
+from autolabel.policy.tuning import FineTune, tune_from, worth_tuning
 from autolabel.quality.look import design_to_json
 from autolabel.quality.prospect import Decision
 from autolabel.selection.batch import Batch, uniform_batch
@@ -66,6 +67,8 @@ def terms_of(run: Run) -> Terms:
     A training is charged by its size, not by the clock: a job that is killed and goes on must decide as it did before.
     """
     classes = len(run.task.categories)
+    may_tune = run.settings.fine_tune is FineTune.AUTO and run.learner is not None and run.learner.tunable
+    second_price = run.prices.compute_hour / MICRO / 3600
     return Terms(
         objects=run.objects,
         quality=run.settings.quality,
@@ -77,7 +80,9 @@ def terms_of(run: Run) -> Terms:
             at_once=run.request.max_concurrent_tasks,
         ),
         selection=run.settings.selection,
-        training_price=run.prices.compute_hour / MICRO * round_seconds(run.objects, classes) / 3600,
+        training_price=second_price * round_seconds(run.objects, classes),
+        second_price=second_price,
+        tune_from=tune_from(classes) if may_tune else None,
     )
 
 
@@ -88,6 +93,11 @@ class Round:
     number: int
     decision: Decision
     record: StepRecord
+
+    @property
+    def tune(self) -> bool:
+        """Whether the network is trained before anything else is decided."""
+        return bool(self.record.result["tune"])
 
     def model(self) -> Arrays:
         """Return the model of the round."""
@@ -124,19 +134,22 @@ def _learn(run: Run, number: int) -> StepOutput:
     stored = run.steps.stored(f"{round_name(number - 1)}.learn")
     before = None if stored is None else Round(number - 1, Decision.BUY, stored)
     searched_at = None if before is None else before.record.result["searched_at"]
+    tuned_at = None if before is None else before.record.result["tuned_at"]
+    previous = None if before is None else before.model()
+    if before is not None and before.tune:  # what it learned is about features that are no longer looked at
+        searched_at, previous, tuned_at = None, None, before.record.result["trained_on"]
     search = search_again(len(objects), searched_at)
-    model, out_of_fold = run.model.fit(
-        objects, labels, previous=None if before is None else before.model(), search=search
-    )
+    model, out_of_fold = run.model.fit(objects, labels, previous=previous, search=search)
     remainder = run.unlabeled()
     predictions = run.model.score(model, remainder)
     evidence = Evidence() if before is None else _evidence(run, before, remainder, predictions, len(objects))
+    terms, labeled = terms_of(run), len(run.labels_by_people()[0])
     found = assess(
-        terms_of(run),
+        terms,
         remainder,
         predictions,
         evidence,
-        labeled=len(run.labels_by_people()[0]),
+        labeled=labeled,
         trained_on=len(objects),
         budget=run.budget(),
         may_fail=_may_fail(run, len(remainder)),
@@ -146,6 +159,14 @@ def _learn(run: Run, number: int) -> StepOutput:
         "buy": found.buy,
         "trained_on": len(objects),
         "searched_at": len(objects) if search else searched_at,
+        "tune": worth_tuning(
+            terms,
+            found,
+            labeled=labeled,
+            trained_on=len(objects),
+            tuned_at=tuned_at,
+        ),
+        "tuned_at": tuned_at,
         "remainder": len(remainder),
         "mean_error": round(float(predictions.error_probability.mean()), 6) if len(remainder) else 0.0,
         "forecast": found.expected.to_json(),

@@ -11,6 +11,7 @@ import msgspec
 from autolabel.consolidation.classes import Consolidation
 from autolabel.consolidation.redundancy import Redundancy
 from autolabel.errors import SettingsError
+from autolabel.policy.tuning import FineTune
 from autolabel.quality.contract import Contract, Quality
 from autolabel.quality.planner import Prices
 from autolabel.selection.strategies import STRATEGIES
@@ -45,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Objects people label between two trainings; ``None`` chooses, never above MaxConcurrentTaskCount."""
     selection: str = "margin-diverse"
     """Strategy that chooses whom people label next; see `autolabel.selection.strategies`."""
+    fine_tune: FineTune = FineTune.NEVER
+    """``auto`` trains the network too, where the planner finds that it is worth its price: minutes on two cores."""
     redundancy: Redundancy = Redundancy.FIXED
     """``fixed`` asks NumberOfHumanWorkersPerDataObject people about each object, ``adaptive`` two of them and one more
     while that is worth its price."""

@@ -62,6 +62,32 @@ class Learner(Protocol):
         """Take up what `prepare` left, in this or a later process."""
         ...
 
+    @property
+    def tunable(self) -> bool:
+        """Whether there is a network that could be trained too, and not only what stands behind it."""
+        ...
+
+    def tune(
+        self,
+        sources: SourceReader,
+        objects: NDArray[np.int64],
+        labels: Sequence[Any],
+        folder: Path,
+        progress: Callable[[int, int], None],
+    ) -> Prepared:
+        """Train the network further on labeled objects and see the whole pool with it; all of it is kept in `folder`.
+
+        What is there already is not done again. This learner stays as it is; see `tuned`.
+        """
+        ...
+
+    def tuned(self, folder: Path, facts: Mapping[str, Any], arrays: Arrays) -> Learner:
+        """Return a learner that sees objects as what `tune` left does too, beside what this one sees.
+
+        Its models are its own: one that was fitted before means nothing to it.
+        """
+        ...
+
     def features(self, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some objects, shape ``(n, F)``: what diversity is measured on."""
         ...

@@ -56,6 +56,15 @@ class FeatureMap:
             features[:, kept] = centred @ self.projection[columns, kept]
         return features
 
+    def beside(self, other: FeatureMap) -> FeatureMap:
+        """Return the map of vectors with `other`'s to the right of these; features stand side by side too."""
+        rows, columns = self.projection.shape
+        projection = np.zeros((rows + len(other.mean), columns + other.dim), np.float32)
+        projection[:rows, :columns], projection[rows:, columns:] = self.projection, other.projection
+        return FeatureMap(
+            np.concatenate([self.mean, other.mean]), projection, np.concatenate([self.widths, other.widths])
+        )
+
     def fold(self, head: LinearHead) -> LinearHead:
         """Head on embeddings that says what `head` says on their features: scoring then needs no features."""
         weight = np.empty((len(head.bias), len(self.mean)), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.inference.shards.embeddings import Embeddings
 from autolabel.inference.shards.streaming import each_shard, widen
+from autolabel.inference.tuned import TunedEncoder, tunable_part
 from autolabel.learning.agreement import error_probability
 from autolabel.learning.base import Arrays, Predictions, Prepared
 from autolabel.learning.checked import check_model
@@ -31,6 +33,7 @@ from autolabel.learning.packed import (
     memory_to_arrays,
 )
 from autolabel.learning.rescoring import SCORE, CentredHead
+from autolabel.learning.tuned_pool import TunedPool, tune_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,6 +97,7 @@ class ClassificationLearner:
         self._kept: _Kept | None = None
         self._pool: NDArray[np.int64] = np.empty(0, np.int64)
         self._graph: PoolGraph | None = None
+        self._tuned: TunedPool | None = None
 
     def prepare(
         self,
@@ -163,6 +167,52 @@ class ClassificationLearner:
             self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
 
     @property
+    def tunable(self) -> bool:
+        """Whether the encoder, or a part of it, is a network that can be trained."""
+        return tunable_part(self._encoder) is not None
+
+    def tune(
+        self,
+        sources: SourceReader,
+        objects: NDArray[np.int64],
+        labels: Sequence[Any],
+        folder: Path,
+        progress: Callable[[int, int], None],
+    ) -> Prepared:
+        """Train the encoder's network on labeled objects; see `tune_pool`."""
+        pool = np.concatenate([np.empty(0, np.int64), *(shard.objects for shard in self._embedded().shards)])
+        return tune_pool(
+            self._encoder,
+            sources,
+            (objects, np.asarray(labels, np.int64)),
+            pool,
+            folder,
+            classes=len(self._categories),
+            seed=self._seed,
+            threads=self._threads,
+            progress=progress,
+        )
+
+    def tuned(self, folder: Path, facts: Mapping[str, Any], arrays: Arrays) -> ClassificationLearner:
+        """Return a learner with one more view; an earlier tuning's is replaced. Whom objects resemble stays."""
+        if self._embeddings is None or self._map is None:
+            raise RuntimeError(TOO_EARLY)
+        other = copy.copy(self)
+        other._kept = None  # noqa: SLF001 - of this class
+        other._tuned = TunedPool.open(folder, facts, arrays, base=self._embeddings, mapped=self._map)  # noqa: SLF001 - of this class
+        return other
+
+    def _memory(self) -> Memory | None:
+        """What the checkpoint was trained on. Networks trained here have not seen it: they say nothing of it."""
+        if self._start is None:
+            return None
+        memory = memory_of(self._start)
+        if self._tuned is None:
+            return memory
+        nothing = np.zeros((len(memory.labels), self._tuned.width), np.float32)
+        return Memory(np.concatenate([memory.features, nothing], axis=1), memory.labels)
+
+    @property
     def graph(self) -> tuple[NDArray[np.int64], PoolGraph | None]:
         """Objects of the pool, ascending, and their neighbours; ``None`` where the pool is too large to ask them."""
         return self._pool, self._graph
@@ -174,22 +224,28 @@ class ClassificationLearner:
             places = np.minimum(np.searchsorted(kept.objects, objects), len(kept.objects) - 1)
             if (kept.objects[places] == objects).all():
                 return kept.features[places]
-        return self._mapped().apply(self._embedded().rows(objects))
+        found = self._mapped().apply(self._embedded().rows(objects))
+        return found if self._tuned is None else self._tuned.unseen(objects, found)
 
     def _keep_features(self) -> _Kept | None:
         """Map a small pool once: a round asks for most of it several times."""
         embedded, mapped = self._embedded(), self._mapped()
         if self._kept is None and len(embedded) and 4 * mapped.dim * len(embedded) <= MOST_KEPT:
             parts = [(objects, mapped.apply(vectors)) for objects, vectors in embedded.blocks()]
-            self._kept = _Kept(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+            objects, features = (np.concatenate(each) for each in zip(*parts, strict=True))
+            self._kept = _Kept(objects, features if self._tuned is None else self._tuned.unseen(objects, features))
         return self._kept
 
     def _embedded(self) -> Embeddings:
+        if self._tuned is not None:
+            return self._tuned.embeddings
         if self._embeddings is None:
             raise RuntimeError(TOO_EARLY)
         return self._embeddings
 
     def _mapped(self) -> FeatureMap:
+        if self._tuned is not None:
+            return self._tuned.mapped
         if self._map is None:
             raise RuntimeError(TOO_EARLY)
         return self._map
@@ -209,7 +265,7 @@ class ClassificationLearner:
             class_ids,
             classes=len(self._categories),
             widths=tuple(self._mapped().widths[:, 1].tolist()),
-            memory=memory_of(self._start) if self._start is not None else None,
+            memory=self._memory(),
             previous=heads_of(previous) if previous is not None else None,
             search=search,
             surroundings=surroundings,
@@ -292,14 +348,16 @@ class ClassificationLearner:
     def checkpoint(self, model: Arrays, measured: Mapping[str, Any]) -> Checkpoint:
         """Pack head, feature map, error models and training labels; fold heads and the pool's places stay behind."""
         arrays = {name: array for name, array in model.items() if not name.startswith(("fold.", "labeled."))}
-        arrays |= {f"encoder.{name}": array for name, array in self._encoder.state().items()}
-        learned = [Memory(self.features(model["labeled.objects"]), model["labeled.classes"].astype(np.int64))]
-        arrays |= memory_to_arrays([*learned, *([memory_of(self._start)] if self._start is not None else [])])
+        encoder = self._encoder if self._tuned is None else TunedEncoder(self._encoder, self._tuned.states)
+        arrays |= {f"encoder.{name}": array for name, array in encoder.state().items()}
+        learned = Memory(self.features(model["labeled.objects"]), model["labeled.classes"].astype(np.int64))
+        memory = self._memory()
+        arrays |= memory_to_arrays([learned] if memory is None else [learned, memory])
         return Checkpoint(
             task_kind=self._kind,
             categories=self._categories,
-            encoder=self._encoder.name,
-            encoder_fingerprint=self._encoder.fingerprint,
+            encoder=encoder.name,
+            encoder_fingerprint=encoder.fingerprint,
             arrays=arrays,
             facts={"measured": dict(measured)},
         )

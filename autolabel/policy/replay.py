@@ -15,6 +15,7 @@ import numpy as np
 from autolabel.policy.batches import first_batch, next_batch
 from autolabel.policy.round import Evidence, assess, search_again
 from autolabel.policy.terms import PROBES
+from autolabel.policy.tuning import worth_tuning
 from autolabel.quality.design import Frozen, Room
 from autolabel.quality.planner import Budget
 from autolabel.quality.prospect import Decision
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 Ask = Callable[["NDArray[np.int64]"], "NDArray[np.int64]"]
 """People: object numbers ``(n,)`` to class ids ``(n,)``; they say the same when asked again."""
+Tune = Callable[["Learner", "NDArray[np.int64]", "NDArray[np.int64]"], "Learner"]
+"""Trains a learner's network on objects and their class ids, and returns the learner that it has become."""
 Generators = Callable[[str], np.random.Generator]
 """A generator for each named decision, as `autolabel.job.run.Run.rng` has them."""
 
@@ -89,6 +92,7 @@ class Rounds:
     scored: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Objects of `predictions`."""
     trained_on: int = 0
+    tuned_at: int | None = None
 
     @classmethod
     def begin(
@@ -138,6 +142,11 @@ class Rounds:
         self.scored, self.trained_on = remainder, len(self.labeled)
         return self.predictions
 
+    def tune(self, tune: Tune) -> None:
+        """Train the network too; what heads had learned is about features that are no longer looked at."""
+        self.learner = tune(self.learner, self.labeled, self.labels)
+        self.model, self.searched_at, self.tuned_at = None, None, self.trained_on
+
     def buy(self, size: int) -> Batch:
         """Have the strategy's next batch labeled."""
         if self.model is None or self.predictions is None:
@@ -170,6 +179,7 @@ def replay(
     *,
     pool: NDArray[np.int64],
     budget: Budget | None = None,
+    tune: Tune | None = None,
 ) -> Replayed:
     """Label a data set: rounds, look, and people for the rest.
 
@@ -181,6 +191,8 @@ def replay(
         People; they are asked about every object at most once.
     pool
         Objects, ascending, shape ``(N,)``.
+    tune
+        What trains the network, where the terms allow it.
     """
     rounds = Rounds.begin(learner, ask, terms, rng, pool, budget)
     told = []
@@ -199,6 +211,15 @@ def replay(
         )
         errors = float(predictions.error_probability.sum(dtype=np.float64))
         told.append(ReplayedRound(len(rounds.labeled), len(remainder), errors, found))
+        if tune is not None and worth_tuning(
+            terms,
+            found,
+            labeled=len(rounds.labeled),
+            trained_on=len(rounds.labeled),
+            tuned_at=rounds.tuned_at,
+        ):
+            rounds.tune(tune)
+            continue
         if found.decision is Decision.LOOK:
             break
         rounds.buy(found.buy)

@@ -30,6 +30,10 @@ class Terms:
     """Name of a strategy of `autolabel.selection.strategies`."""
     training_price: float = 0.0
     """Dollars of one training and scoring."""
+    second_price: float = 0.0
+    """Dollars of a second of machine time."""
+    tune_from: int | None = None
+    """Labels from which on the network may be trained too, see `tuning`; ``None``: never."""
 
     @property
     def machine_pays(self) -> bool:

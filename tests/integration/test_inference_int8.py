@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from support.bert import write_bert
 from torch import nn
 
 from autolabel.inference.bert import BertEncoder
@@ -68,45 +66,7 @@ def test_pictures_get_nearly_the_same_vectors_alone_and_together(cache, pictures
 @pytest.fixture(scope="module")
 def sentences(tmp_path_factory):
     """A small BERT whose activations are uneven, as those of trained ones are."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    folder = tmp_path_factory.mktemp("bert")
-    words = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2} | {chr(97 + n): 3 + n for n in range(26)}
-    shape = {
-        "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "max_position_embeddings": 32, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_act": "gelu"} | shape))
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))  # noqa: S106 - no password
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-    from autolabel.inference.bert_network import Bert, BertShape
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = Bert(BertShape(**shape), first_only=False)
-        for name, parameter in network.named_parameters():
-            if name.endswith("norm.weight"):
-                parameter.data[3] = 12.0
-    theirs = {"words": "word_embeddings", "positions": "position_embeddings", "types": "token_type_embeddings"}
-    inner = {
-        "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
-        "attended": "attention.output.dense", "attended_norm": "attention.output.LayerNorm",
-        "inner": "intermediate.dense", "outer": "output.dense", "outer_norm": "output.LayerNorm",
-    }  # fmt: skip
-    state = {}
-    for name, tensor in network.state_dict().items():
-        first, _, rest = name.partition(".")
-        if first == "layers":
-            place, part, kind = rest.split(".")
-            state[f"encoder.layer.{place}.{inner[part]}.{kind}"] = tensor
-        else:
-            state[f"embeddings.{theirs.get(first, 'LayerNorm')}.{rest}"] = tensor
-    save_file(state, folder / "model.safetensors")
-    return folder
+    return write_bert(tmp_path_factory.mktemp("bert"), [chr(97 + n) for n in range(26)], uneven=True)
 
 
 TEXTS = ["a b c", "z y x w v", "a", "k l m n o p q r s t", "b c d", "h h h h"]

@@ -45,6 +45,8 @@ class Network:
     example: torch.Tensor
     dynamic: tuple[int, ...] = (0,)
     fingerprint: str = ""
+    keep: bool = True
+    """Whether an exported graph is kept in the cache: not that of a network which one job uses and nobody after it."""
 
 
 class Runtime(Protocol):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autolabel.errors import CheckpointError
-from autolabel.inference.shards.layout import read_layout
+from autolabel.inference.shards.layout import Shard, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autolabel.inference.shards.layout import Receipt, Shard
+    from autolabel.inference.shards.layout import Receipt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair(Shard):
+    """A shard with another one's vectors beside its own."""
+
+    right: Shard
+
+    def vectors(self) -> NDArray[np.float16]:
+        """Read both, shape ``(n, D + D')``."""
+        return np.concatenate([Shard.vectors(self), self.right.vectors()], axis=1)
 
 
 class Embeddings:
@@ -61,6 +74,22 @@ class Embeddings:
                 )
             receipts.append(receipt)
         return cls(shards, receipts)
+
+    def beside(self, other: Embeddings) -> Embeddings:
+        """Return the same pool with another's vectors to the right of these; both are read when they are asked for.
+
+        Raises
+        ------
+        CheckpointError
+            The other is not of the same objects.
+        """
+        if not np.array_equal(self._objects, other._objects):
+            raise CheckpointError("two embeddings of different objects do not stand side by side; embed the pool again")
+        joined = copy.copy(self)
+        pairs = zip(self.shards, other.shards, strict=True)
+        joined.shards = tuple(_Pair(left.place, left.objects, left.folder, right) for left, right in pairs)
+        joined.failures = self.failures | other.failures
+        return joined
 
     def __len__(self) -> int:
         return len(self._objects)
