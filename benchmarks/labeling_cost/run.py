@@ -4,12 +4,13 @@
 
 A data set folder holds ``manifest.jsonl``, ``truth.jsonl`` and ``labels.json``. ``--start-from-model`` runs the
 experiment of AWS's pretrained-model example instead: the first half cold, then the second half cold and from the
-first half's model.
+first half's model. ``--stages`` says what the machine's seconds went to.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import platform
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from autolabel import Contract, LabelingJob, LabelingJobRequest, Settings, TaskKind
 from autolabel.api.example import example_document
 from autolabel.cli.quickstart import compare_with_truth
+from autolabel.policy.tuning import FineTune
 
 
 def main() -> int:
@@ -35,6 +37,8 @@ def main() -> int:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--batch", type=int, help="objects people label between two trainings")
+    parser.add_argument("--fine-tune", choices=list(FineTune), type=FineTune, default=FineTune.NEVER)
+    parser.add_argument("--stages", action="store_true", help="seconds by stage, one more line a job")
     parser.add_argument("--work", type=Path, help="folder for the jobs (default: a temporary one)")
     parser.add_argument("--start-from-model", action="store_true")
     parser.add_argument("--json", action="store_true", help="JSON lines only")
@@ -45,6 +49,8 @@ def main() -> int:
         rows = halves(options, work) if options.start_from_model else [label(options, work, "whole", None)]
         for row in rows:
             print(json.dumps(row) if options.json else table_row(row), flush=True)
+            if options.stages and not options.json:
+                print(stages_row(row), flush=True)
     return 0
 
 
@@ -72,6 +78,7 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
         model=model or options.model,
         image_size=options.image_size,
         batch=options.batch,
+        fine_tune=options.fine_tune,
         root=str(options.folder.absolute()),
         workforce=f"simulated:{folder / 'truth.jsonl'}",
     )
@@ -111,10 +118,38 @@ def label(options: argparse.Namespace, work: Path, part: str, model: str | None)
         "dollars": round(summary["cost"]["total"], 2),
         "dollars_all_human": round(summary["cost"]["all_human"], 2),
         "seconds": round(seconds, 1),
+        "stages": stages(job.folder.ledger, seconds),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "model_file": str(job.folder.final_model),
     }
+
+
+STAGES = {
+    "embed": "embedding",
+    "learn": "training and scoring",
+    "tune": "fine-tuning",
+    "ask": "choosing and asking",
+    "labels": "consolidation",
+}
+"""By the last part of a step's name; the rest is the look, its audit and the output."""
+
+
+def stages(ledger: Path, seconds: float) -> dict[str, float]:
+    """Seconds by stage, from the ledger's lines of compute; what no step has are the files written between them."""
+    found = dict.fromkeys((*STAGES.values(), "look and output"), 0.0)
+    with ledger.open(newline="") as lines:
+        for line in csv.DictReader(lines):
+            if line["purpose"] == "compute":
+                name = STAGES.get(line["worker"].rpartition(".")[2], "look and output")
+                found[name] += float(line["quantity"])
+    found["look and output"] += max(0.0, seconds - sum(found.values()))
+    return {name: round(value, 1) for name, value in found.items()}
+
+
+def stages_row(row: dict) -> str:
+    parts = " | ".join(f"{value:,.1f}" for value in row["stages"].values())
+    return f"| {row['data']} | {row['objects']:,} | {parts} | {row['seconds']:,.1f} |"
 
 
 def halves(options: argparse.Namespace, work: Path) -> list[dict]:
