@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
-LIMITS = {DESCRIPTION: 16 << 20, WEIGHTS: 512 << 20}
+LIMITS = {DESCRIPTION: 16 << 20, WEIGHTS: 2 << 30}
 """The only two files, and the most bytes that are read of each."""
 
 

@@ -181,6 +181,7 @@ class TunedEncoder:
         self.window = base.window
         self.states: tuple[State, ...] = ()
         self._ensemble: Encoder | None = None
+        self._place: int | None = None
         if states:
             self._take(states)
 
@@ -191,7 +192,8 @@ class TunedEncoder:
         self._place = found[0] if found is not None else None
 
     @property
-    def _heard(self) -> Encoder:
+    def heard(self) -> Encoder:
+        """The trained networks: from what `own` returns to log-probabilities ``(B, C)``."""
         if self._ensemble is None:
             raise CheckpointError(f"{self.name} is part of a trained model; start from the model that has it")
         return self._ensemble
@@ -199,12 +201,12 @@ class TunedEncoder:
     @property
     def dim(self) -> int:
         """Width of the base's vectors and the number of classes."""
-        return self.base.dim + self._heard.dim
+        return self.base.dim + self.heard.dim
 
     @property
     def views(self) -> tuple[View, ...]:
         """The base's views, and what the trained networks say."""
-        return (*self.base.views, *self._heard.views)
+        return (*self.base.views, *self.heard.views)
 
     @property
     def fingerprint(self) -> str:
@@ -215,7 +217,7 @@ class TunedEncoder:
     @property
     def route(self) -> str:
         """The base's and the trained networks'."""
-        return f"{self.base.route} + {self._heard.route}"
+        return f"{self.base.route} + {self.heard.route}"
 
     @property
     def fitted(self) -> bool:
@@ -232,8 +234,12 @@ class TunedEncoder:
 
     def encode(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Encode; shape ``(B, D + C)``, float32."""
-        own = batch if self._place is None else [prepared[self._place] for prepared in batch]
-        return np.concatenate([self.base.encode(batch), self._heard.encode(own)], axis=1, dtype=np.float32)
+        own = [self.own(prepared) for prepared in batch]
+        return np.concatenate([self.base.encode(batch), self.heard.encode(own)], axis=1, dtype=np.float32)
+
+    def own(self, prepared: Prepared) -> Prepared:
+        """Return the part of a prepared object that the trained networks take."""
+        return prepared if self._place is None else prepared[self._place]
 
     def state(self) -> State:
         """What the base learned of the pool, and the trained networks."""

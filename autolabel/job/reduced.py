@@ -22,6 +22,7 @@ from autolabel.inference.runtimes.base import RuntimeKind
 from autolabel.inference.runtimes.device import choose_device
 from autolabel.inference.runtimes.export import ExportError, can_export
 from autolabel.inference.shards.lane import open_lane
+from autolabel.inference.tuned import TunedEncoder
 from autolabel.learning.agreement import Agreement
 from autolabel.learning.learner import encoder_state
 from autolabel.learning.packed import classifier_of
@@ -29,7 +30,7 @@ from autolabel.learning.rescoring import head_on_embeddings
 from autolabel.storage.durable import make_folder, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -176,13 +177,23 @@ def _graphs(encoder: Encoder, sources: SourceReader, objects: NDArray[np.int64])
             prepared.append(encoder.prepare(sources.get(number)))
         except ObjectError:
             continue
-    parts = encoder.parts if isinstance(encoder, FusedEncoder) else (encoder,)
-    found = {}
-    for place, part in enumerate(parts):
-        if isinstance(part, Networked) and prepared:
-            own = [each[place] for each in prepared] if isinstance(encoder, FusedEncoder) else prepared
-            found[part.network.fingerprint] = int8_graph(part.network, _batches(part, own))
-    return found
+    return {
+        part.network.fingerprint: int8_graph(part.network, _batches(part, own))
+        for part, own in _parts(encoder, prepared)
+        if isinstance(part, Networked) and own
+    }
+
+
+def _parts(encoder: Encoder, prepared: list[Any]) -> Iterator[tuple[Encoder, list[Any]]]:
+    """Yield the encoders that an encoder is made of, and what each takes of prepared objects."""
+    if isinstance(encoder, TunedEncoder):
+        yield from _parts(encoder.base, prepared)
+        yield encoder.heard, [encoder.own(each) for each in prepared]
+    elif isinstance(encoder, FusedEncoder):
+        for place, part in enumerate(encoder.parts):
+            yield part, [each[place] for each in prepared]
+    else:
+        yield encoder, prepared
 
 
 def _batches(encoder: Encoder, prepared: list[Any]) -> list[NDArray[Any]]:

@@ -44,6 +44,7 @@ PARTS = (
     ("pictures", gpu_pictures.pictures, 180),
     ("texts", gpu_later.texts, 60),
     ("re-scoring", gpu_later.rescoring, 30),
+    ("fine-tuning", gpu_later.fine_tuning, 60),
     ("selection", gpu_later.selection, 30),
 )
 

@@ -1,12 +1,15 @@
-"""Texts on the device, a new head over vectors that lie there, and the choice of a batch."""
+"""Texts on the device, a new head over vectors that lie there, training a network, and the choice of a batch."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.throughput.gpu_limits import seconds_of
 
@@ -103,6 +106,39 @@ def rescoring(setting):
     yield {
         "what": f"re-scoring {count:,} x {dim}, {classes} classes", "value": seconds, "unit": "s", "same_labels": same,
         **limit,
+    }  # fmt: skip
+
+
+def fine_tuning(setting):
+    """Three copies of a network trained on two thirds of the labels each, as a job trains them, crops included."""
+    from autolabel.inference.backbone import ImageEncoder, ImageInput
+    from autolabel.inference.encoder import View
+    from autolabel.inference.framing import Framing
+    from autolabel.inference.runtimes.base import RuntimeKind
+    from autolabel.inference.runtimes.device import Compute
+    from autolabel.inference.torchvision_models import headless
+    from autolabel.learning.tuning import EPOCHS, TUNINGS, Lessons, tuned_networks
+
+    if setting.quick:
+        name, side, count, dim = "four filters", 16, 60, 4
+        network = nn.Sequential(nn.Conv2d(3, dim, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    else:
+        name, side, count = "resnet50", 224, 3_000
+        network, _, dim = headless(name)
+    wants = ImageInput(Framing(side), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    compute = Compute(setting.device.type, RuntimeKind.TORCH)
+    encoder = ImageEncoder(name, network.eval(), (View(dim),), weights="", wants=wants, compute=compute)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(10, size=count)
+    squares = list(rng.integers(0, 256, (count, side, side, 3), np.uint8))
+    lessons = Lessons(squares, np.arange(count), labels, 10, 0)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        tuned_networks(encoder, lessons, Path(folder), progress=lambda _done, _all: None)
+    passes = EPOCHS * (TUNINGS - 1) * count
+    yield {
+        "what": f"fine-tuning {name}, {side} px, {count:,} labels, {TUNINGS} copies",
+        "value": passes / (time.perf_counter() - begun), "unit": "pictures/s, forward and backward",
     }  # fmt: skip
 
 

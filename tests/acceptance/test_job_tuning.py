@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from support.bert import one_torch_thread, write_bert
 from support.jobs import Killed, result
 
 from autolabel import LabelingJob, Settings
+from autolabel.cli.main import main
 from autolabel.errors import JobNotFoundError, SettingsError
 from autolabel.inference.embed import embed_pool
 from autolabel.job.look import stored_look
@@ -157,6 +160,12 @@ def test_another_job_starts_from_what_was_trained(clean, tmp_path):
         vectors = embed_pool(learner._encoder, run.sources, second.folder.embeddings, rows=np.arange(200))
         found = predict_with(checkpoint.arrays, vectors.rows(np.arange(200)))
     assert (found.predicted == np.asarray(truth)).mean() > 0.8
+    given = [str(tmp_path / "manifest.jsonl"), "--model", str(job.folder.final_model), "--device", "cpu"]
+    for option in ([], ["--int8"]):
+        out = tmp_path / f"scores{len(option)}"
+        assert main(["score", *given, "--output", str(out), *option, "--json"]) == 0
+        rows = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
+        assert np.mean([row["class_id"] for row in rows] == found.predicted) > 0.98
 
 
 def test_the_network_is_trained_only_where_it_is_asked_for_and_can_be(tmp_path):

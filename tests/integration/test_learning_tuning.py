@@ -198,9 +198,16 @@ class Colours(torch.nn.Module):
         return torch.relu(self.filters(x)).mean(dim=(2, 3))
 
 
-def test_networks_for_pictures_are_trained_too(tmp_path):
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")),
+    ],
+)
+def test_networks_for_pictures_are_trained_too(tmp_path, device):
     wants = ImageInput(Framing(16), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    compute = Compute("cpu", RuntimeKind.TORCH)
+    compute = Compute(device, RuntimeKind.TORCH)
     encoder = ImageEncoder("colours", Colours(), (View(8),), weights="", wants=wants, compute=compute)
     assert isinstance(encoder, Tunable)
     rng = np.random.default_rng(0)
