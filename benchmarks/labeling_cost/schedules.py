@@ -55,26 +55,32 @@ def trace(wanted):
     setting = Setting(sample, People.right(sample.truth), quality, task.seed, task.batch)
     terms = setting.terms()
     rounds = Rounds.begin(sample.learner, setting.people, terms, setting.rng, sample.pool)
-    limit = wrong_labels_that_break(task.error, len(sample.truth))
     found = {}
     while True:
-        predictions, remainder = rounds.train(), rounds.remainder
-        order = places_by_confidence(remainder, predictions.error_probability)
-        wrong = (predictions.predicted != sample.truth[remainder])[order]
-        for allowed in ALLOWED:
-            audits = audits_needed(len(remainder), limit, allowed, quality.delta)
-            if audits is None:
-                break
-            rng = np.random.default_rng([task.seed, rounds.number, allowed])
-            totals = []
-            for _ in range(DRAWS):
-                ranks = draw_audit(len(remainder), audits, rng)
-                machine = walk(len(remainder), ranks, wrong[ranks], allowed).machine_labeled
-                totals.append(len(sample.truth) - machine)
-            found[len(rounds.labeled), allowed] = (audits, float(np.mean(totals)))
-        if len(rounds.labeled) >= wanted.labels or len(remainder) <= terms.batch:
+        rounds.train()
+        for allowed, look in looks(rounds, sample.truth, task.seed):
+            found[len(rounds.labeled), allowed] = look
+        if len(rounds.labeled) >= wanted.labels or len(rounds.remainder) <= terms.batch:
             return found
         rounds.buy(terms.batch)
+
+
+def looks(rounds, truth, seed):
+    """Yield every number of audited errors that may be allowed, with its audits and the mean of labels by people in all."""
+    predictions, remainder, quality = rounds.predictions, rounds.remainder, rounds.terms.quality
+    limit = wrong_labels_that_break(quality.error, len(truth))
+    order = places_by_confidence(remainder, predictions.error_probability)
+    wrong = (predictions.predicted != truth[remainder])[order]
+    for allowed in ALLOWED:
+        audits = audits_needed(len(remainder), limit, allowed, quality.delta)
+        if audits is None:
+            return
+        rng = np.random.default_rng([seed, rounds.number, allowed])
+        totals = []
+        for _ in range(DRAWS):
+            ranks = draw_audit(len(remainder), audits, rng)
+            totals.append(len(truth) - walk(len(remainder), ranks, wrong[ranks], allowed).machine_labeled)
+        yield allowed, (audits, float(np.mean(totals)))
 
 
 def best_schedule(traces):
