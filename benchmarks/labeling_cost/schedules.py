@@ -66,7 +66,7 @@ def trace(wanted):
 
 
 def looks(rounds, truth, seed):
-    """Yield every number of audited errors that may be allowed, with its audits and the mean of labels by people in all."""
+    """Yield every number of audited errors that may be allowed, with the audits and mean labels by people in all."""
     predictions, remainder, quality = rounds.predictions, rounds.remainder, rounds.terms.quality
     limit = wrong_labels_that_break(quality.error, len(truth))
     order = places_by_confidence(remainder, predictions.error_probability)
