@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from autolabel.inference.checkpoint import Checkpoint
 from autolabel.inference.embed import embed_pool
 from autolabel.inference.encoder import PoolFitted
 from autolabel.inference.shards.embeddings import Embeddings
-from autolabel.inference.shards.streaming import each_shard, widen
+from autolabel.inference.shards.streaming import each_shard
 from autolabel.inference.tuned import TunedEncoder, tunable_part
 from autolabel.learning.agreement import error_probability
 from autolabel.learning.base import Arrays, Predictions, Prepared
@@ -32,8 +31,9 @@ from autolabel.learning.packed import (
     memory_of,
     memory_to_arrays,
 )
+from autolabel.learning.pool_features import PoolFeatures
 from autolabel.learning.rescoring import SCORE, CentredHead
-from autolabel.learning.tuned_pool import TunedPool, tune_pool
+from autolabel.learning.tuned_pool import tune_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,23 +46,14 @@ if TYPE_CHECKING:
     from autolabel.inference.encoder import Encoder
     from autolabel.inference.shards.layout import Shard
     from autolabel.learning.classifier import Classifier
-    from autolabel.learning.head import LinearHead
 
 SAMPLE = 20_000
 """Objects that the feature map is fitted on."""
 BLOCK = 16_384
 """Objects scored at a time: the block's probabilities stay in cache for a few hundred classes."""
-MOST_KEPT = 1 << 27
-"""Bytes of mapped features that are kept in memory; of larger pools they are mapped whenever they are read."""
 TOO_EARLY = "the learner was asked before prepare() and resume()"
 MOST_BELIEFS = 100_000_000
 """Objects times classes beyond which the pool's opinion is not asked: its beliefs would take more than 400 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    objects: NDArray[np.int64]
-    features: NDArray[np.float32]
 
 
 class ClassificationLearner:
@@ -92,12 +83,9 @@ class ClassificationLearner:
         self._seed = seed
         self._threads = threads
         self._start = _start_model(checkpoint, encoder) if checkpoint is not None else None
-        self._embeddings: Embeddings | None = None
-        self._map: FeatureMap | None = None
-        self._kept: _Kept | None = None
+        self._seen: PoolFeatures | None = None
         self._pool: NDArray[np.int64] = np.empty(0, np.int64)
         self._graph: PoolGraph | None = None
-        self._tuned: TunedPool | None = None
 
     def prepare(
         self,
@@ -160,8 +148,7 @@ class ClassificationLearner:
                 f"{folder}: embedded by {facts['encoder']} ({facts['fingerprint'][:12]}), "
                 f"found {self._encoder.name} ({self._encoder.fingerprint[:12]}); use the job's own model"
             )
-        self._embeddings = Embeddings.open(folder, facts["fingerprint"])
-        self._map, self._kept = map_of(arrays), None
+        self._seen = PoolFeatures(Embeddings.open(folder, facts["fingerprint"]), map_of(arrays))
         if "graph.pool" in arrays:
             self._pool = arrays["graph.pool"]
             self._graph = PoolGraph(arrays["graph.neighbours"], arrays["graph.weights"])
@@ -180,12 +167,11 @@ class ClassificationLearner:
         progress: Callable[[int, int], None],
     ) -> Prepared:
         """Train the encoder's network on labeled objects; see `tune_pool`."""
-        pool = np.concatenate([np.empty(0, np.int64), *(shard.objects for shard in self._embedded().shards)])
         return tune_pool(
             self._encoder,
             sources,
             (objects, np.asarray(labels, np.int64)),
-            pool,
+            self._pool_features().objects,
             folder,
             classes=len(self._categories),
             seed=self._seed,
@@ -195,11 +181,8 @@ class ClassificationLearner:
 
     def tuned(self, folder: Path, facts: Mapping[str, Any], arrays: Arrays) -> ClassificationLearner:
         """Return a learner with one more view; an earlier tuning's is replaced. Whom objects resemble stays."""
-        if self._embeddings is None or self._map is None:
-            raise RuntimeError(TOO_EARLY)
         other = copy.copy(self)
-        other._kept = None  # noqa: SLF001 - of this class
-        other._tuned = TunedPool.open(folder, facts, arrays, base=self._embeddings, mapped=self._map)  # noqa: SLF001 - of this class
+        other._seen = self._pool_features().beside(folder, facts, arrays)  # noqa: SLF001 - of this class
         return other
 
     def _memory(self) -> Memory | None:
@@ -207,9 +190,7 @@ class ClassificationLearner:
         if self._start is None:
             return None
         memory = memory_of(self._start)
-        if self._tuned is None:
-            return memory
-        nothing = np.zeros((len(memory.labels), self._tuned.width), np.float32)
+        nothing = np.zeros((len(memory.labels), self._pool_features().added), np.float32)
         return Memory(np.concatenate([memory.features, nothing], axis=1), memory.labels)
 
     @property
@@ -219,36 +200,12 @@ class ClassificationLearner:
 
     def features(self, objects: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of some objects, shape ``(n, F)``, float32."""
-        kept = self._keep_features()
-        if kept is not None:
-            places = np.minimum(np.searchsorted(kept.objects, objects), len(kept.objects) - 1)
-            if (kept.objects[places] == objects).all():
-                return kept.features[places]
-        found = self._mapped().apply(self._embedded().rows(objects))
-        return found if self._tuned is None else self._tuned.unseen(objects, found)
+        return self._pool_features().of(objects)
 
-    def _keep_features(self) -> _Kept | None:
-        """Map a small pool once: a round asks for most of it several times."""
-        embedded, mapped = self._embedded(), self._mapped()
-        if self._kept is None and len(embedded) and 4 * mapped.dim * len(embedded) <= MOST_KEPT:
-            parts = [(objects, mapped.apply(vectors)) for objects, vectors in embedded.blocks()]
-            objects, features = (np.concatenate(each) for each in zip(*parts, strict=True))
-            self._kept = _Kept(objects, features if self._tuned is None else self._tuned.unseen(objects, features))
-        return self._kept
-
-    def _embedded(self) -> Embeddings:
-        if self._tuned is not None:
-            return self._tuned.embeddings
-        if self._embeddings is None:
+    def _pool_features(self) -> PoolFeatures:
+        if self._seen is None:
             raise RuntimeError(TOO_EARLY)
-        return self._embeddings
-
-    def _mapped(self) -> FeatureMap:
-        if self._tuned is not None:
-            return self._tuned.mapped
-        if self._map is None:
-            raise RuntimeError(TOO_EARLY)
-        return self._map
+        return self._seen
 
     def fit(
         self, objects: NDArray[np.int64], labels: Sequence[Any], *, previous: Arrays | None, search: bool
@@ -264,14 +221,14 @@ class ClassificationLearner:
             objects,
             class_ids,
             classes=len(self._categories),
-            widths=tuple(self._mapped().widths[:, 1].tolist()),
+            widths=tuple(self._pool_features().mapped.widths[:, 1].tolist()),
             memory=self._memory(),
             previous=heads_of(previous) if previous is not None else None,
             search=search,
             surroundings=surroundings,
         )
         labeled: Arrays = {"labeled.objects": objects, "labeled.classes": class_ids.astype(np.int32)}
-        return classifier_to_arrays(classifier, self._mapped()) | labeled, classifier.out_of_fold
+        return classifier_to_arrays(classifier, self._pool_features().mapped) | labeled, classifier.out_of_fold
 
     def score(self, model: Arrays, objects: NDArray[np.int64]) -> Predictions:
         """Predict objects, ascending, the pool's opinion included when the model was fitted in this pool.
@@ -281,9 +238,9 @@ class ClassificationLearner:
         classifier = classifier_of(model)
         head = classifier.heads.full
         if self._graph is None or "labeled.objects" not in model:
-            folded = CentredHead(self._mapped().fold(head), self._mapped().mean)
+            folded = CentredHead(self._pool_features().mapped.fold(head), self._pool_features().mapped.mean)
             return self._predict_alone(folded, classifier, objects)
-        beliefs = self._believe_pool(head)
+        beliefs = self._pool_features().believed(head, self._pool)
         labeled = np.searchsorted(self._pool, model["labeled.objects"])
         own = beliefs[labeled]
         beliefs[labeled] = 0.0
@@ -306,36 +263,13 @@ class ClassificationLearner:
             vectors = shard.vectors()
             return head.score(vectors if wanted.all() else vectors[wanted])
 
-        scores = np.concatenate([np.empty(0, SCORE), *each_shard(score, self._embedded().shards)])
+        scores = np.concatenate([np.empty(0, SCORE), *each_shard(score, self._pool_features().embeddings.shards)])
         return Predictions(
             scores["predicted"].astype(np.int64),
             scores["confidence"].copy(),
             scores["margin"].copy(),
             error_probability(scores, classifier.errors_alone),
         )
-
-    def _believe_pool(self, head: LinearHead) -> NDArray[np.float32]:
-        """Probabilities of the whole pool, in its order."""
-        kept = self._keep_features()
-        if kept is not None:
-            objects, beliefs = kept.objects, head.probabilities(kept.features)
-        else:
-            objects, beliefs = self._believe_shards(self._mapped().fold(head))
-        if len(beliefs) == len(self._pool):
-            return beliefs
-        return beliefs[np.isin(objects, self._pool, assume_unique=True)]
-
-    def _believe_shards(self, folded: LinearHead) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Probabilities from embeddings, shard by shard: objects ``(N,)`` and ``(N, C)``."""
-
-        def believe(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-            half = shard.vectors()
-            vectors = np.empty(half.shape, np.float32)
-            widen(half, vectors)
-            return shard.objects, folded.probabilities(vectors)
-
-        parts = list(each_shard(believe, self._embedded().shards))
-        return np.concatenate([objects for objects, _ in parts]), np.concatenate([each for _, each in parts])
 
     def head(self, model: Arrays) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the head's probabilities; what the neighbours say is not in them."""
@@ -348,7 +282,8 @@ class ClassificationLearner:
     def checkpoint(self, model: Arrays, measured: Mapping[str, Any]) -> Checkpoint:
         """Pack head, feature map, error models and training labels; fold heads and the pool's places stay behind."""
         arrays = {name: array for name, array in model.items() if not name.startswith(("fold.", "labeled."))}
-        encoder = self._encoder if self._tuned is None else TunedEncoder(self._encoder, self._tuned.states)
+        networks = self._pool_features().networks
+        encoder = TunedEncoder(self._encoder, networks) if networks else self._encoder
         arrays |= {f"encoder.{name}": array for name, array in encoder.state().items()}
         learned = Memory(self.features(model["labeled.objects"]), model["labeled.classes"].astype(np.int64))
         memory = self._memory()
