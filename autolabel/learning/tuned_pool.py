@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from autolabel.inference.shards.embeddings import Embeddings
 from autolabel.inference.tuned import TunedEncoder, ensemble_encoder, tunable_part
 from autolabel.learning.base import Arrays, Prepared
 from autolabel.learning.features import FeatureMap
+from autolabel.learning.threads import usable_cores
 from autolabel.learning.tuning import Lessons, read_networks, tuned_networks
 
 if TYPE_CHECKING:
@@ -59,8 +61,7 @@ def tune_pool(
     if found is None:
         raise CheckpointError(f"{encoder.name} has no network that could be trained")
     _, part = found
-    objects, labels = _some(*labeled, seed=seed)
-    prepared = [_prepare(part, sources, number) for number in objects.tolist()]
+    objects, labels, prepared = _readable(part, sources, *_some(*labeled, seed=seed))
     lessons = Lessons(prepared, objects, labels, classes, seed)
     trained = 0
 
@@ -107,12 +108,21 @@ def _some(
     return objects[some], labels[some]
 
 
-def _prepare(part: Tunable, sources: SourceReader, number: int) -> Any:
-    """Prepare one labeled object; it could be when the pool was embedded."""
-    try:
-        return part.prepare(sources.get(number))
-    except ObjectError as error:
-        raise CheckpointError(f"object {number} was embedded and cannot be read any more: {error}") from error
+def _readable(
+    part: Tunable, sources: SourceReader, objects: NDArray[np.int64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Any]]:
+    """Read and prepare labeled objects; one that was embedded and cannot be read any more is left out."""
+
+    def prepare(number: int) -> Any:
+        try:
+            return part.prepare(sources.get(number))
+        except ObjectError:
+            return None
+
+    with ThreadPoolExecutor(max(usable_cores(), sources.ahead)) as threads:
+        prepared = list(threads.map(prepare, objects.tolist()))
+    good = np.asarray([each is not None for each in prepared], dtype=bool)
+    return objects[good], labels[good], [each for each in prepared if each is not None]
 
 
 def _standard(embeddings: Embeddings, good: NDArray[np.int64], seed: int) -> FeatureMap:
