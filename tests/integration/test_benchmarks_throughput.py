@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-PARTS = {"limits", "model only", "pictures", "texts", "re-scoring", "selection"}
+PARTS = {"limits", "model only", "pictures", "texts", "re-scoring", "fine-tuning", "selection"}
 
 
 def run(module, *words):
