@@ -65,6 +65,7 @@ class Sample:
     counts: NDArray[np.int64] | None = None
     """What people really said, ``(N, C)``: ``human_counts`` of the truth's lines, where every line has them."""
     manifest: Path | None = None
+    """Where objects are read from again when a network is trained."""
 
     @property
     def classes(self) -> int:

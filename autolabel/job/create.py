@@ -14,7 +14,7 @@ from autolabel.consolidation.redundancy import Redundancy
 from autolabel.errors import InvalidRequestError, JobExistsError, ManifestError, SettingsError, StorageError
 from autolabel.job.clock import Clock, iso
 from autolabel.job.folder import JobFolder
-from autolabel.job.models import choose_model, snapshot_model
+from autolabel.job.models import choose_model, snapshot_model, tuning_note
 from autolabel.job.sources import Sources, storage_options
 from autolabel.job.store import JobStore
 from autolabel.job.task import kind_of, task_of
@@ -90,7 +90,7 @@ def create_folder(request: LabelingJobRequest, home: str | Path | None, settings
             "created": now,
             "modified": now,
             "reference_code": job_reference_code(request.account, f"{request.name.lower()}:{settings.seed}".encode()),
-            "notes": list(choice.notes) if choice else [],
+            "notes": [*choice.notes, *tuning_note(choice, settings)] if choice else [],
         }
         JobStore.create(partial.database, facts)
         return _move_into_place(partial, parent / request.name)

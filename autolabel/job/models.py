@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,21 +70,6 @@ def choose_model(
     CheckpointError
         There is no such model, or it is an encoder for another task.
     """
-    choice = _choose(request, settings, kind, categories, home, storage)
-    if settings.fine_tune is FineTune.AUTO and not model_entry(choice.encoder).trainable:
-        note = f"fine_tune is auto, but {choice.encoder} has no network that could be trained"
-        return replace(choice, notes=(*choice.notes, note))
-    return choice
-
-
-def _choose(
-    request: LabelingJobRequest,
-    settings: Settings,
-    kind: TaskKind,
-    categories: Sequence[str],
-    home: Path,
-    storage: Storage,
-) -> ModelChoice:
     wanted = settings.model if settings.model != "auto" else request.initial_model_arn
     if wanted is None:
         return ModelChoice(DEFAULT_ENCODER[kind], None)
@@ -99,6 +84,13 @@ def _choose(
     note = f"{wanted} was refused, the job starts cold: {reason}"
     encoder = checkpoint.encoder if checkpoint.task_kind is kind else DEFAULT_ENCODER[kind]
     return ModelChoice(encoder, None, (note,))
+
+
+def tuning_note(choice: ModelChoice, settings: Settings) -> list[str]:
+    """Say that a network was to be trained where there is none."""
+    if settings.fine_tune is FineTune.AUTO and not model_entry(choice.encoder).trainable:
+        return [f"fine_tune is auto, but {choice.encoder} has no network that could be trained"]
+    return []
 
 
 def _check_task(encoder: str, kind: TaskKind) -> None:

@@ -20,6 +20,7 @@ from autolabel.job.look import machine_labels_of, stored_look
 from autolabel.job.pool import State, count
 from autolabel.job.rounds import Round, round_name, terms_of
 from autolabel.job.settings import MICRO
+from autolabel.job.tuning import skipped
 from autolabel.job.view_look import look_views
 from autolabel.policy.alternatives import State as Standing
 from autolabel.policy.alternatives import alternatives
@@ -352,7 +353,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def _warnings(run: Run) -> tuple[str, ...]:
     started = run.steps.stored("start")
-    return (*run.store.fact("notes", []), *(started.result["warnings"] if started else ()))
+    return (*run.store.fact("notes", []), *(started.result["warnings"] if started else ()), *skipped(run))
 
 
 def _failures(run: Run) -> Iterator[FailureRow]:

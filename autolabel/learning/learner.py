@@ -282,7 +282,7 @@ class ClassificationLearner:
     def checkpoint(self, model: Arrays, measured: Mapping[str, Any]) -> Checkpoint:
         """Pack head, feature map, error models and training labels; fold heads and the pool's places stay behind."""
         arrays = {name: array for name, array in model.items() if not name.startswith(("fold.", "labeled."))}
-        networks = self._pool_features().networks
+        networks = self._pool_features().networks()
         encoder = TunedEncoder(self._encoder, networks) if networks else self._encoder
         arrays |= {f"encoder.{name}": array for name, array in encoder.state().items()}
         learned = Memory(self.features(model["labeled.objects"]), model["labeled.classes"].astype(np.int64))

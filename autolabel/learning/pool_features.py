@@ -55,10 +55,9 @@ class PoolFeatures:
         embeddings, mapped = self._frozen
         return PoolFeatures(embeddings, mapped, TunedPool.open(folder, facts, arrays, base=embeddings, mapped=mapped))
 
-    @property
-    def networks(self) -> tuple[State, ...]:
-        """Networks that were trained, if any were."""
-        return () if self._tuned is None else self._tuned.states
+    def networks(self) -> list[State]:
+        """Read the networks that were trained, if any were."""
+        return [] if self._tuned is None else self._tuned.networks()
 
     @property
     def added(self) -> int:

@@ -56,12 +56,20 @@ def tune_pool(
         Every object that was embedded or failed to be.
     progress
         Called with objects seen and to be seen, by training and scoring together.
+
+    Raises
+    ------
+    CheckpointError
+        There is no network to train, or most of the labeled objects cannot be read any more.
     """
     found = tunable_part(encoder)
     if found is None:
         raise CheckpointError(f"{encoder.name} has no network that could be trained")
     _, part = found
-    objects, labels, prepared = _readable(part, sources, *_some(*labeled, seed=seed))
+    asked = _some(*labeled, seed=seed)
+    objects, labels, prepared = _readable(part, sources, *asked)
+    if 2 * len(objects) < len(asked[0]):
+        raise CheckpointError(f"only {len(objects)} of {len(asked[0])} labeled objects can still be read to train on")
     lessons = Lessons(prepared, objects, labels, classes, seed)
     trained = 0
 
@@ -150,8 +158,9 @@ class TunedPool:
 
     embeddings: Embeddings
     mapped: FeatureMap
-    states: tuple[State, ...]
     width: int
+    _folder: Path
+    _networks: tuple[str, ...]
     _trained: NDArray[np.int64]
     _unseen: NDArray[np.float32]
 
@@ -165,11 +174,22 @@ class TunedPool:
         return cls(
             base.beside(Embeddings.open(folder / EMBEDDINGS, facts["fingerprint"])),
             mapped.beside(own),
-            tuple(read_networks(folder, facts["networks"])),
             len(scale),
+            folder,
+            tuple(facts["networks"]),
             arrays["out_of_fold.objects"],
             own.apply(arrays["out_of_fold.said"]),
         )
+
+    def networks(self) -> list[State]:
+        """Read the trained networks: only a model that is packed needs them, and a job is walked many times.
+
+        Raises
+        ------
+        CheckpointError
+            One is not there, or not the one that was trained.
+        """
+        return read_networks(self._folder, self._networks)
 
     def unseen(self, objects: NDArray[np.int64], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Replace, of objects that were trained on, what all networks say by what the one says that has not seen it.

@@ -17,10 +17,11 @@ import torch
 from torch.nn import functional
 
 from autolabel.errors import CheckpointError
+from autolabel.inference.encoder import digest_of
 from autolabel.inference.tuned import Ensemble, TunedNetwork
 from autolabel.learning.head import fit_head
 from autolabel.learning.threads import one_blas_thread
-from autolabel.storage.durable import write_atomically
+from autolabel.storage.durable import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -123,7 +124,7 @@ def tuned_networks(
     CheckpointError
         `begin` is not of this network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     states: list[State] = []
     out_of_fold = np.zeros((len(lessons.labels), lessons.classes), np.float32)
     done = 0
@@ -138,7 +139,7 @@ def tuned_networks(
     everything = sum(work)
     for part in range(TUNINGS):
         start = begin[part % len(begin)] if begin else None
-        origin = lessons.origin(part, tunable.network.fingerprint + (_digest(start) if start is not None else ""))
+        origin = lessons.origin(part, tunable.network.fingerprint + (digest_of(start) if start is not None else ""))
         path = folder / f"network-{part}.safetensors"
         state = read_network(path, origin)
         if state is None:
@@ -174,12 +175,6 @@ def _write_network(path: Path, state: State, origin: str) -> None:
     from safetensors.numpy import save
 
     write_atomically(path, save({name: np.ascontiguousarray(array) for name, array in state.items()}, {ORIGIN: origin}))
-
-
-def _digest(state: State) -> str:
-    from autolabel.inference.encoder import digest_of
-
-    return digest_of(state)
 
 
 def _epochs(count: int) -> int:
@@ -320,7 +315,7 @@ def read_networks(folder: Path, digests: Sequence[str]) -> list[State]:
     for part, digest in enumerate(digests):
         path = folder / f"network-{part}.safetensors"
         state = read_network(path)
-        if state is None or _digest(state) != digest:
+        if state is None or digest_of(state) != digest:
             raise CheckpointError(f"{path} is not there, or not the network that the job trained; run the job anew")
         found.append(state)
     return found

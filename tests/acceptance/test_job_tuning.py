@@ -7,17 +7,18 @@ import json
 import numpy as np
 import pytest
 from support.bert import one_torch_thread, write_bert
-from support.jobs import Killed, result
+from support.jobs import Killed, learner_of, result
 
 from autolabel import LabelingJob, Settings
 from autolabel.cli.main import main
-from autolabel.errors import JobNotFoundError, SettingsError
+from autolabel.errors import CheckpointError, JobNotFoundError, SettingsError
 from autolabel.inference.embed import embed_pool
 from autolabel.job.look import stored_look
 from autolabel.job.models import find_checkpoint, learner_for
 from autolabel.job.rounds import terms_of
 from autolabel.job.settings import resolve_settings
 from autolabel.job.verify import verify
+from autolabel.job.view import report_data
 from autolabel.learning import tuned_pool
 from autolabel.learning import tuning as learning_tuning
 from autolabel.learning.learner import ClassificationLearner, predict_with
@@ -88,10 +89,7 @@ def test_the_network_is_trained_and_the_promise_is_kept(clean):
 @pytest.mark.slow
 def test_a_replay_asks_and_labels_the_same_objects_as_the_job(clean, tmp_path):
     job, truth = clean
-    learner = learner_for(job.folder, job.settings, job.task)
-    run = job.walk(learner)
-    embedded = run.steps.stored("embed")
-    learner.resume(job.folder.embeddings, embedded.result["facts"], embedded.arrays())
+    learner, run = learner_of(job)
     look = stored_look(run)
     scores = look.freeze.result["scores_sha256"]
 
@@ -178,3 +176,44 @@ def test_the_network_is_trained_only_where_it_is_asked_for_and_can_be(tmp_path):
         job.run(SimulatedWorkforce(truth, job.task))
         assert tunings(job) == []
         assert any("no network" in note for note in job.walk().store.fact("notes", []))
+
+
+@pytest.mark.slow
+def test_a_network_that_cannot_be_trained_stops_no_job(tmp_path, network, monkeypatch):
+    def unreadable(_part, _sources, objects, labels):
+        return objects[:0], labels[:0], []
+
+    monkeypatch.setattr(tuned_pool, "_readable", unreadable)
+    job, _ = run_to_end(tmp_path, network)
+    with job:
+        assert tunings(job)
+        assert job.counters().machine_labeled > 0
+        warnings = report_data(job.walk()).warnings
+        assert any("not trained: only 0 of" in warning for warning in warnings)
+        assert not find_checkpoint(str(job.folder.final_model), home=None, storage=Storage()).encoder.endswith("+tuned")
+        job.verify()
+
+
+@pytest.mark.slow
+def test_networks_that_were_changed_are_not_packed_into_a_model(tmp_path, network):
+    def die(*_given, **_named):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClassificationLearner, "checkpoint", die)
+        with pytest.raises(Killed):
+            run_to_end(tmp_path, network)
+    path = next((tmp_path / "out" / "toy").glob("state/tuned/*/network-1.safetensors"))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"network-1\.safetensors is not there, or not the network"):
+        run_to_end(tmp_path, network)
+
+
+@pytest.mark.slow
+def test_a_data_set_of_one_class_is_labeled_too(tmp_path, network):
+    write_toy_texts(tmp_path, COUNT, noise=0.6)
+    with LabelingJob.create(toy_request(tmp_path), settings=settings_of(network), clock=FixedClock()) as job:
+        assert job.run(SimulatedWorkforce([0] * COUNT, job.task)).finished
+        job.verify()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.jobs import learner_of
 
 from autolabel import LabelingJob, Settings
 from autolabel.job.look import stored_look
-from autolabel.job.models import learner_for
 from autolabel.job.rounds import terms_of
 from autolabel.policy.replay import replay
 from autolabel.quality.contract import Contract
@@ -26,10 +26,7 @@ def test_a_replay_asks_and_labels_the_same_objects_as_the_stored_job(tmp_path, c
     settings = Settings(model="tfidf", batch=30, contract=contract, error=0.1)
     with LabelingJob.create(toy_request(tmp_path), settings=settings, clock=FixedClock()) as job:
         job.run(SimulatedWorkforce(truth.tolist(), job.task))
-        learner = learner_for(job.folder, job.settings, job.task)
-        run = job.walk(learner)
-        embedded = run.steps.stored("embed")
-        learner.resume(job.folder.embeddings, embedded.result["facts"], embedded.arrays())
+        learner, run = learner_of(job)
         look = stored_look(run)
         scores = look.freeze.result["scores_sha256"]
         asked = []

@@ -14,13 +14,14 @@ from autolabel.errors import CheckpointError
 from autolabel.inference.augment import cropped_and_mirrored
 from autolabel.inference.backbone import ImageEncoder, ImageInput
 from autolabel.inference.catalogue import encoder_for, model_entry
-from autolabel.inference.encoder import Tunable, View
+from autolabel.inference.encoder import Tunable, View, digest_of
 from autolabel.inference.framing import Framing
 from autolabel.inference.runtimes.base import RuntimeKind
 from autolabel.inference.runtimes.device import Compute
 from autolabel.inference.tuned import LEAST, TunedEncoder, ensemble_encoder, tunable_part
 from autolabel.learning import tuning
 from autolabel.learning.tuning import TUNINGS, Lessons, read_networks, tuned_networks
+from autolabel.policy import tuning as policy_tuning
 from autolabel.testing import COMMON, TOPICS, write_toy_texts
 
 WORDS = [*COMMON, *(word for words in TOPICS.values() for word in words)]
@@ -101,6 +102,15 @@ def test_it_learns_what_the_words_mean_and_leaves_the_encoder_alone(encoder, tex
     assert not any("words" in name for name in states[0])
 
 
+@pytest.mark.parametrize("count", [4, 30])
+def test_few_labels_of_one_class_are_learned_too(encoder, texts, tmp_path, count):
+    lessons = lessons_of(encoder, texts, np.ones(count, np.int64), count)
+    states, said = train(encoder, lessons, tmp_path)
+    assert len(states) == TUNINGS
+    assert np.isfinite(said).all()
+    assert (said.argmax(axis=1) == 1).all()
+
+
 def test_what_a_killed_process_had_finished_is_not_done_again(encoder, texts, trained, tmp_path, monkeypatch):
     states, said, folder = trained
     for path in folder.iterdir():
@@ -179,7 +189,7 @@ def test_a_tuned_encoder_is_nothing_without_its_networks(folder, encoder, traine
 
 def test_networks_are_read_only_if_they_are_the_ones_that_are_meant(trained):
     states, _, folder = trained
-    digests = [tuning._digest(state) for state in states]
+    digests = [digest_of(state) for state in states]
     assert all(same(*pair) for pair in zip(states, read_networks(folder, digests), strict=True))
     with pytest.raises(CheckpointError, match=r"network-2\.safetensors is not there, or not the network"):
         read_networks(folder, [*digests[:2], digests[0]])
@@ -238,3 +248,9 @@ def test_crops_stay_inside_the_picture_and_half_of_them_are_mirrored():
     assert spread.max() <= 1.0
     again = cropped_and_mirrored(squares, np.random.default_rng(0))
     assert torch.equal(found, again)
+
+
+def test_the_planner_reckons_with_the_training_that_there_is():
+    # The planner's module must not import torch, so the numbers stand in both.
+    assert policy_tuning.COPIES == TUNINGS
+    assert policy_tuning.PASSES == TUNINGS * tuning.EPOCHS * (TUNINGS - 1) / TUNINGS * 3  # forward, and twice back

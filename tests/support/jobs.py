@@ -8,6 +8,7 @@ import pytest
 
 from autolabel import LabelingJob
 from autolabel.errors import JobNotFoundError
+from autolabel.job.models import learner_for
 from autolabel.job.settings import resolve_settings
 from autolabel.storage.durable import failpoints
 from autolabel.testing import FixedClock, SimulatedWorkforce, toy_request, write_toy_texts
@@ -49,6 +50,15 @@ def write_gold(folder, count, numbers, noise=0.3):
     path = folder / "gold.jsonl"
     path.write_text("".join(lines[number] + "\n" for number in numbers))
     return path
+
+
+def learner_of(job):
+    """The job's learner as it was before the first round, and a walk with it."""
+    learner = learner_for(job.folder, job.settings, job.task)
+    run = job.walk(learner)
+    embedded = run.steps.stored("embed")
+    learner.resume(job.folder.embeddings, embedded.result["facts"], embedded.arrays())
+    return learner, run
 
 
 def answers_each(job, panel=1):
