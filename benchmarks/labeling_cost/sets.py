@@ -67,10 +67,10 @@ SETS = {
         DataSet("trec6", "text", 50, 50),
         DataSet("clothing10", "image", 50, 50),
         DataSet("agnews12k", "text", 50, 20),
-        DataSet("banking77", "text", 20, 3),
-        DataSet("cifar10-20k", "image", 10, 2, image_size=128),
-        DataSet("20newsgroups", "text", 10, 2),
-        DataSet("clinc150", "text", 5, 1),
+        DataSet("banking77", "text", 50, 3),
+        DataSet("cifar10-20k", "image", 50, 2, image_size=128),
+        DataSet("20newsgroups", "text", 50, 2),
+        DataSet("clinc150", "text", 50, 1),
     )
 }
 
