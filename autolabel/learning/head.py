@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
+
+from autolabel.learning.lbfgs import minimise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,29 +87,25 @@ def fit_head(
     ridge: NDArray[np.float32] = np.float32(penalty) * scale * scale
     rows = np.arange(len(labels))
     split = begin.weight.size
+    slope = np.empty(split + classes, np.float32)
 
-    def unpack(moved: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        step = moved.astype(np.float32)
-        return step[:split].reshape(at.shape) + at, step[split:] + begin.bias
+    def unpack(moved: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return moved[:split].reshape(at.shape) + at, moved[split:] + begin.bias
 
-    def objective(moved: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def objective(moved: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
         weight, bias = unpack(moved)
         probability = softmax(scaled @ weight.T + bias)
         loss = -float(np.log(np.maximum(probability[rows, labels], 1e-30)).sum(dtype=np.float64))
         probability[rows, labels] -= 1.0
+        np.matmul(probability.T, scaled, out=slope[:split].reshape(at.shape))
+        slope[split:] = probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias
         pull = weight * ridge
+        slope[:split] += pull.ravel()
         loss += 0.5 * float(np.vdot(weight, pull)) + 0.005 * penalty * float(np.vdot(bias, bias))
-        bias_slope = probability.sum(axis=0, dtype=np.float64) + 0.01 * penalty * bias
-        return loss, np.concatenate([(probability.T @ scaled + pull).ravel(), bias_slope], dtype=np.float64)
+        return loss, slope
 
-    found = minimize(
-        objective,
-        np.zeros(split + classes),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MAX_ITERATIONS, "ftol": TOLERANCE, "gtol": 1e-3},
-    )
-    weight, bias = unpack(found.x)
+    moved = minimise(objective, split + classes, iterations=MAX_ITERATIONS, tolerance=TOLERANCE, flat=1e-3)
+    weight, bias = unpack(moved)
     return LinearHead(weight * scale, bias)
 
 

@@ -18,7 +18,7 @@ def test_the_fit_is_ridge_penalised_logistic_regression():
     ours = fit_head(features, labels, classes=4, penalty=0.5).probabilities(features)
     # scikit-learn leaves the intercept free; ours is pulled a hundred times less than the weights.
     theirs = LogisticRegression(C=2.0, max_iter=2000, tol=1e-8).fit(features, labels).predict_proba(features)
-    assert np.abs(ours - theirs).max() < 0.01
+    assert np.abs(ours - theirs).max() < 0.02
 
 
 def test_a_class_that_was_never_seen_is_possible_but_improbable():
