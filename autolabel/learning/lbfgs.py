@@ -89,7 +89,8 @@ class _History:
     @property
     def slope(self) -> NDArray[np.float32]:
         """The slope at the last point."""
-        return self._rows[-1]
+        slope: NDArray[np.float32] = self._rows[-1]
+        return slope
 
     def moved(self, step: NDArray[np.float32], slope: NDArray[np.float32]) -> None:
         """Remember a step and what it changed; the oldest one is forgotten."""

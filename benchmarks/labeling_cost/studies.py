@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autolabel.bench.compare import Task
     from benchmarks.labeling_cost.sets import DataSet
 
-OTHERS = [name for name in STRATEGIES if name != OURS]
+CLOSEST = ("MCAL", "Ground Truth emulation")
+OTHERS = [name for name in STRATEGIES if name not in {OURS, *CLOSEST}]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def strategies(here: Here) -> list[Task]:
     tasks = []
     for own, folder in here.chosen(*SETS):
         tasks += [own.task(folder, here.work, OURS, seed) for seed in here.seeds(own.seeds)]
-        tasks += [own.task(folder, here.work, name, seed) for seed in here.seeds(own.rivals) for name in OTHERS]
+        for count, names in ((own.closest, CLOSEST), (own.rivals, OTHERS)):
+            tasks += [own.task(folder, here.work, name, seed) for seed in here.seeds(count) for name in names]
     return tasks
 
 

@@ -62,7 +62,7 @@ def audited_orders(draw):
 @given(audited_orders(), st.data())
 def test_a_machine_design_keeps_delta_and_one_error_more_never_labels_more(case, data):
     design, ranks, wrong = case
-    assert design.violation_bound() <= design.delta
+    assert design.violation_bound() <= design.delta * (1 + 1e-12)  # 1 / 20 is attained exactly, but for rounding
     outcome = design.certify(ranks, wrong)
     assert (outcome.machine_labeled > 0) == (not outcome.reason)
     assert outcome.wrong_at_most <= design.error * outcome.machine_labeled + 1e-9
