@@ -75,7 +75,7 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     parts = PARTS if options.strategy == OURS else CLASSIFIER
     for folder in options.folders:
-        own = SETS.get(folder.name, DataSet(folder.name, "", options.seeds, 0, 0))
+        own = SETS.get(folder.name, DataSet(folder.name, ""))
         tasks = [
             own.task(folder, options.output, options.strategy, seed, error=options.error)
             for seed in range(options.seeds)

@@ -124,7 +124,7 @@ def main():
     )
     options.output.mkdir(parents=True, exist_ok=True)
     for folder in options.folders:
-        own = SETS.get(folder.name, DataSet(folder.name, "", options.seeds, 0, 0))
+        own = SETS.get(folder.name, DataSet(folder.name, ""))
         tasks = [own.task(folder, options.output, OURS, seed, error=options.error) for seed in range(options.seeds)]
         rows = compare(tasks, options.output / "rows.jsonl", lambda _done, _all: None)
         reach = int(BEYOND * np.mean([row.train for row in rows]))

@@ -31,9 +31,9 @@ class DataSet:
     name: str
     below: str
     """Folder below the data's root; nothing for digits, which come with scikit-learn."""
-    seeds: int
-    closest: int
-    rivals: int
+    seeds: int = 1
+    closest: int = 0
+    rivals: int = 0
     model: str = "auto"
     image_size: int | None = None
     batch: int | None = None

@@ -90,14 +90,14 @@ def main() -> None:
         print("| data set | seed | | looks at | labels by people | had it looked at |")
         print("|---|---|---|---|---|---|")
         for folder in options.folders:
-            own = SETS.get(folder.name) or DataSet(folder.name, "", 1, 1)
+            own = SETS.get(folder.name) or DataSet(folder.name, "")
             for seed in range(options.seeds):
                 jobs(sample_of(own.task(folder, options.output, "autolabel", seed)), seed, options.labels)
         return
     print("| data set | seed | labels | | right | area | the machine's | predicted / real errors | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
     for folder in options.folders:
-        own = SETS.get(folder.name) or DataSet(folder.name, "", 1, 1)
+        own = SETS.get(folder.name) or DataSet(folder.name, "")
         sample = sample_of(own.task(folder, options.output, "autolabel", 0))
         for seed in range(options.seeds):
             labeled = np.sort(np.random.default_rng(seed).choice(sample.pool, options.labels, replace=False))
