@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autolabel.learning.head import LinearHead, fit_head
+from autolabel.learning.head import TOLERANCE, LinearHead, fit_head
 from autolabel.learning.threads import each_on_a_core
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class Training:
     """Feature columns of every view."""
     memory: Memory | None = None
 
-    def fit(self, kept: NDArray[np.bool_], strengths: Strengths, start: LinearHead | None) -> LinearHead:
+    def fit(
+        self, kept: NDArray[np.bool_], strengths: Strengths, start: LinearHead | None, tolerance: float = TOLERANCE
+    ) -> LinearHead:
         """Fit on the `kept` rows, and on the memory; the head is one of unscaled features."""
         features, labels = self.features[kept], self.labels[kept]
         if strengths.with_memory and self.memory is not None:
@@ -76,7 +78,12 @@ class Training:
         factors = factors[used]
         begin = None if start is None else LinearHead(start.weight[:, used] / factors, start.bias)
         fitted = fit_head(
-            features[:, used] * factors, labels, classes=self.classes, penalty=strengths.penalty, start=begin
+            features[:, used] * factors,
+            labels,
+            classes=self.classes,
+            penalty=strengths.penalty,
+            start=begin,
+            tolerance=tolerance,
         )
         weight = np.zeros((self.classes, len(used)), np.float32)
         weight[:, used] = fitted.weight * factors
@@ -89,7 +96,7 @@ class Training:
         return full
 
     def fit_folds(
-        self, strengths: Strengths, start: tuple[LinearHead, ...] | None
+        self, strengths: Strengths, start: tuple[LinearHead, ...] | None, tolerance: float = TOLERANCE
     ) -> tuple[tuple[LinearHead, ...], NDArray[np.float32]]:
         """Fit a head without each fold; return also what each says of its fold, shape ``(n, C)``.
 
@@ -100,7 +107,7 @@ class Training:
 
         def without(fold: int) -> LinearHead:
             held = self.folds == fold
-            head = self.fit(~held, strengths, start[fold] if start else None)
+            head = self.fit(~held, strengths, start[fold] if start else None, tolerance)
             probabilities[held] = head.probabilities(self.features[held])
             return head
 

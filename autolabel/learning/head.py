@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 300
 """L-BFGS iterations; a warm start from the last round's head needs about twenty."""
-TOLERANCE = 3e-5
-"""Least relative gain of an iteration; on Banking77 and CIFAR-10 smaller ones change no figure of the held-out loss."""
+TOLERANCE = 3e-6
+"""Least relative gain of two iterations. With ten times as much, whole jobs on TREC-6 and Clothing-10 buy 5 % more
+labels for training and audit; a third as much changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def fit_head(
     classes: int,
     penalty: float,
     start: LinearHead | None = None,
+    tolerance: float = TOLERANCE,
 ) -> LinearHead:
     """Fit by L-BFGS: sum of cross-entropies + penalty / 2 * ||weight||^2, ridge-penalised logistic regression.
 
@@ -73,6 +75,8 @@ def fit_head(
         Ridge strength, > 0.
     start
         Where the optimiser starts (the last round's head); changes the time, hardly the result.
+    tolerance
+        Least relative gain of two iterations; with less they end.
 
     Notes
     -----
@@ -104,7 +108,7 @@ def fit_head(
         loss += 0.5 * float(np.vdot(weight, pull)) + 0.005 * penalty * float(np.vdot(bias, bias))
         return loss, slope
 
-    moved = minimise(objective, split + classes, iterations=MAX_ITERATIONS, tolerance=TOLERANCE, flat=1e-3)
+    moved = minimise(objective, split + classes, iterations=MAX_ITERATIONS, tolerance=tolerance, flat=1e-3)
     weight, bias = unpack(moved)
     return LinearHead(weight * scale, bias)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autolabel.learning.crossfit import HEARD, Heads, Strengths
+from autolabel.learning.head import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ SAYS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 """Weights that the neighbours' opinion may get; 0 does without them."""
 SWEEPS = 2
 """Times that every strength is tried; a third changed nothing on the benchmark's sets."""
+LOOSE = 1e-4
+"""Tolerance of fits that are only compared: most of a search's time, and none of what it ends with. A thirtieth of it
+takes whole jobs 1.2 to 1.9 times as long, and they ask for as many labels (`LEAST_GAIN` is coarser)."""
 LEAST_GAIN = 1e-3
 """Share of the loss that a change must win: a tenth of what another draw of the labels changes."""
 
@@ -63,10 +67,10 @@ class Judge:
         some = np.unique(np.linspace(0, count - 1, min(count, HEARD)).astype(np.int64))
         return cls(training, surroundings.hearing(training, some))
 
-    def fit(self, strengths: Strengths, start: tuple[LinearHead, ...] | None) -> Fitted:
-        """Fit every fold and find the best weight of the neighbours' opinion."""
+    def fit(self, strengths: Strengths, start: tuple[LinearHead, ...] | None, tolerance: float = LOOSE) -> Fitted:
+        """Fit every fold, loosely unless told otherwise, and find the best weight of the neighbours' opinion."""
         self.tried.add(strengths)
-        folds, probabilities = self.training.fit_folds(strengths, start)
+        folds, probabilities = self.training.fit_folds(strengths, start, tolerance)
         if self.hearing is None:
             return Fitted(strengths, folds, probabilities, 0.0, loss(probabilities, self.training.labels))
         own, labels = probabilities[self.hearing.objects], self.training.labels[self.hearing.objects]
@@ -82,13 +86,15 @@ def fit_heads(
     """Fit the heads of a round, at the previous round's strengths or, when told to `search`, at better ones."""
     judge = Judge.of(training, surroundings)
     strengths = previous.strengths if previous is not None else Strengths(FIRST_PENALTY, (1.0,) * len(training.widths))
-    best = judge.fit(strengths, previous.folds if previous is not None else None)
+    begin = previous.folds if previous is not None else None
     if search:
-        best = descend(judge, best)
+        best = descend(judge, judge.fit(strengths, begin))
         if training.memory is not None:
             told = replace(best.strengths, with_memory=not best.strengths.with_memory)
             other = descend(judge, judge.fit(told, None))
             best = min(best, other, key=lambda fitted: fitted.loss)
+        strengths, begin = best.strengths, best.folds
+    best = judge.fit(strengths, begin, TOLERANCE)
     full = training.fit_full(best.strengths, previous.full if previous is not None else None)
     return Heads(full, best.folds, best.strengths), best
 
