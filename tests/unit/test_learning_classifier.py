@@ -9,6 +9,7 @@ from autolabel.learning.confidence import fit_error_model, signals_of
 from autolabel.learning.crossfit import FOLDS, Memory, Surroundings, fold_of
 from autolabel.learning.features import WIDEST, WIDEST_SIDE, fit_features
 from autolabel.learning.graph import build_graph
+from autolabel.learning.head import fit_head
 from autolabel.learning.search import PENALTIES, blended
 
 
@@ -59,6 +60,23 @@ def test_error_probabilities_rank_errors_at_least_as_well_as_the_top_probability
         return np.cumsum(wrong[np.argsort(score)]).sum()
 
     assert risk(found.error_probability) <= risk(-found.confidence) * 1.05
+
+
+def test_however_loosely_strengths_are_searched_the_heads_are_fitted_to_the_end():
+    features, objects, labels = data(np.random.default_rng(9), count=600, classes=5)
+    heads = fit_classifier(features, objects, labels, classes=5).heads
+
+    def objective(head, kept):
+        likelihood = head.probabilities(features[kept])[np.arange(kept.sum()), labels[kept]]
+        size = (head.weight**2).sum() + 0.01 * (head.bias**2).sum()
+        return -np.log(likelihood).sum() + heads.strengths.penalty / 2 * size
+
+    everything = np.ones(len(labels), bool)
+    for head, kept in ((heads.full, everything), *((heads.folds[f], fold_of(objects) != f) for f in range(FOLDS))):
+        best = fit_head(
+            features[kept], labels[kept], classes=5, penalty=heads.strengths.penalty, start=head, tolerance=1e-9
+        )
+        assert objective(head, kept) <= objective(best, kept) * (1 + 2e-4)
 
 
 def test_folds_never_change_as_labels_come_in():
