@@ -304,9 +304,9 @@ def more_allowed(design):
 def finished(request, tmp_path_factory):
     """A job of each contract with machine labels and audited errors."""
     folder = tmp_path_factory.mktemp(request.param)
-    truth = write_toy_texts(folder, 900, noise=0.6)
+    truth = write_toy_texts(folder, 900, noise=0.7)
     error = 0.05 if request.param == "dataset" else 0.1
-    settings = Settings(model="tfidf", batch=40, contract=request.param, error=error, seed=1)
+    settings = Settings(model="tfidf", batch=40, contract=request.param, error=error, seed=5)
     with LabelingJob.create(toy_request(folder), settings=settings, clock=FixedClock()) as job:
         step = job.run(SimulatedWorkforce(truth, job.task))
         assert step.certificate["contract"] == request.param
