@@ -30,7 +30,7 @@ SWEEPS = 2
 """Times that every strength is tried; a third changed nothing on the benchmark's sets."""
 LOOSE = 1e-4
 """Tolerance of fits that are only compared: most of a search's time, and none of what it ends with. A thirtieth of it
-takes whole jobs 1.2 to 1.9 times as long, and they ask for as many labels (`LEAST_GAIN` is coarser)."""
+takes whole jobs 1.1 to 1.9 times as long, and they ask for as many labels (`LEAST_GAIN` is coarser)."""
 LEAST_GAIN = 1e-3
 """Share of the loss that a change must win: a tenth of what another draw of the labels changes."""
 

@@ -58,7 +58,7 @@ def test_it_finds_its_way_where_the_function_is_not_convex():
     assert minimise(valley, 2, **USUAL) == pytest.approx(np.ones(2), abs=0.01)
 
 
-def test_every_step_goes_down_and_a_small_gain_ends_it():
+def test_every_step_goes_down_and_two_small_gains_end_it():
     objective, values = log_sum_exp(np.random.default_rng(2).normal(size=(40, 10)), 10.0), []
 
     def watched(at):
