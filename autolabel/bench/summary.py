@@ -19,6 +19,11 @@ SURE = 0.0501  # one broken of one seed is 5 %, and enough
 """A strategy counts as breaking its promise when one that keeps it would show as many broken seeds less often."""
 
 
+def keeps_its_promise(broken: int, seeds: int, delta: float) -> bool:
+    """Whether so many broken promises are no more than chance shows of a rule that breaks a share `delta` of them."""
+    return bool(binom.sf(broken - 1, seeds, delta) > SURE)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One strategy on one data set, over seeds."""
@@ -26,6 +31,7 @@ class Line:
     data: str
     strategy: str
     seeds: int
+    delta: float
     objects: int
     human: float
     """Median labels by people."""
@@ -71,6 +77,7 @@ def _line(rows: Sequence[Row]) -> Line:
         data=first.data,
         strategy=first.strategy,
         seeds=len(rows),
+        delta=first.delta,
         objects=first.objects,
         human=middle,
         low=low,
@@ -83,7 +90,7 @@ def _line(rows: Sequence[Row]) -> Line:
         machine_error=_mean([row.machine_wrong / max(1, row.machine) for row in rows]),
         broken=broken,
         machine_broken=sum(row.machine_broken for row in rows),
-        valid=bool(binom.sf(broken - 1, len(rows), first.delta) > SURE),
+        valid=keeps_its_promise(broken, len(rows), first.delta),
         forecast_off=_off([(row.forecast, row.human) for row in rows]),
         forecast_half_off=_off([(row.forecast_half, row.human) for row in rows]),
         seconds=_mean([row.seconds for row in rows]),

@@ -21,7 +21,7 @@ from pathlib import Path
 from autolabel.bench.compare import compare
 from autolabel.bench.sample import Sample
 from autolabel.bench.summary import summarise, table
-from benchmarks.labeling_cost.page import studied, verdict, write_page
+from benchmarks.labeling_cost.page import promises, studied, verdict, write_page
 from benchmarks.labeling_cost.plots import draw
 from benchmarks.labeling_cost.sets import SETS
 from benchmarks.labeling_cost.studies import Here, quick, sensitivity, strategies
@@ -60,7 +60,8 @@ def main() -> int:
         f"{len(rows):,} jobs, {sum(row.seconds for row in rows):,.0f} processor seconds; {datetime.now(UTC).date()}, "
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores."
     )
-    texts = [verdict(lines), table(lines), *(f"### {study.title}\n\n{studied(study, found)}" for study, found in pairs)]
+    texts = [verdict(lines), promises(lines), table(lines)]
+    texts += [f"### {study.title}\n\n{studied(study, found)}" for study, found in pairs]
     (options.output / "table.md").write_text("\n\n".join([facts, *texts]) + "\n", encoding="utf-8")
     page = write_page(options.output, lines, pairs, facts)
     print("\n\n".join(texts))

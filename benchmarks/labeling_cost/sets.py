@@ -65,13 +65,13 @@ SETS = {
     each.name: each
     for each in (
         DataSet("digits", "", 50, 50, 50),
-        DataSet("trec6", "text", 50, 50, 50),
-        DataSet("clothing10", "image", 50, 50, 50),
-        DataSet("agnews12k", "text", 50, 50, 20),
+        DataSet("trec6", "text", 50, 50, 30),
+        DataSet("clothing10", "image", 50, 50, 30),
+        DataSet("agnews12k", "text", 50, 50, 10),
         DataSet("banking77", "text", 50, 10, 3),
         DataSet("cifar10-20k", "image", 50, 10, 2, image_size=128),
         DataSet("20newsgroups", "text", 50, 10, 2),
-        DataSet("clinc150", "text", 50, 10, 1),
+        DataSet("clinc150", "text", 50, 3, 1),
     )
 }
 

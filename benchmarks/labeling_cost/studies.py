@@ -76,7 +76,7 @@ def sensitivity(here: Here) -> list[Study]:
             "contract",
             [each.value for each in Contract],
             "contract",
-            seeds=5,
+            seeds=3,
         ),
         _batches(here, few),
         _people(here),
@@ -114,7 +114,7 @@ def _people(here: Here) -> Study:
         (own.name, accuracy, own.task(folder, here.work, OURS, seed, accuracy=accuracy, workers=3))
         for own, folder in here.chosen("digits", "trec6")
         for accuracy in (0.7, 0.8, 0.9, 0.99)
-        for seed in here.seeds(10)
+        for seed in here.seeds(6)
     ]
     for own, folder in here.chosen("cifar10-20k"):
         target = here.work / "sets" / "cifar10h"

@@ -10,7 +10,7 @@ from autolabel.bench.labeling import Row
 from autolabel.bench.summary import summarise
 from autolabel.testing import write_toy_texts
 from benchmarks.labeling_cost import __main__ as benchmark
-from benchmarks.labeling_cost.page import verdict
+from benchmarks.labeling_cost.page import promises, verdict
 from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, long_tail
 
 
@@ -43,21 +43,35 @@ def test_fewer_classes_are_a_set_of_their_own(folder, tmp_path):
     assert sum(map(len, classes_of(small).values())) == sum(len(classes_of(folder)[name]) for name in names)
 
 
-def row(strategy, seed, human, *, broken=False):
-    return Row("a set", strategy, seed, 0.05, 0.05, 1_000, 5, human, 0, 0, human, 1_000 - human, 0, 0, 0, 0, broken,
+def row(strategy, seed, human, *, broken=False, data="a set"):
+    return Row(data, strategy, seed, 0.05, 0.05, 1_000, 5, human, 0, 0, human, 1_000 - human, 0, 0, 0, 0, broken,
                broken, None, None, 1, 0.0)  # fmt: skip
 
 
+def rows_of(data, mcal):
+    rows = [row("autolabel", seed, 200, data=data) for seed in range(20)]
+    rows += [row("MCAL", seed, 100, broken=seed < mcal, data=data) for seed in range(20)]
+    rows += [row("TBAL", seed, 250, broken=seed < 1, data=data) for seed in range(20)]
+    rows += [row("Ground Truth emulation", seed, 400, broken=seed < 15, data=data) for seed in range(20)]
+    return rows + [row("humans only", seed, 1_000, data=data) for seed in range(20)]
+
+
 def test_a_strategy_that_breaks_its_promise_too_often_is_no_rival():
-    rows = [row("autolabel", seed, 200) for seed in range(20)]
-    rows += [row("MCAL", seed, 100, broken=seed < 6) for seed in range(20)]
-    rows += [row("TBAL", seed, 250, broken=seed < 1) for seed in range(20)]
-    rows += [row("Ground Truth emulation", seed, 400, broken=seed < 15) for seed in range(20)]
-    rows += [row("humans only", seed, 1_000) for seed in range(20)]
-    lines = summarise(rows)
+    lines = summarise(rows_of("a set", 6))
     assert [line.strategy for line in lines if not line.valid] == ["MCAL", "Ground Truth emulation"]
-    told = verdict(lines)
-    assert "TBAL 250 (1 of 20 broken) | -20% | humans only 1,000 | -80% | 400 | 15 of 20 | -50% |" in told
+    assert (
+        "| TBAL 250 (1 of 20) | -20% | TBAL 250 (1 of 20) | -20% | humans only 1,000 (0 of 20) | -80% | "
+        "400 | 15 of 20 | -50% |"
+    ) in verdict(lines)
+
+
+def test_a_strategy_that_breaks_its_promise_elsewhere_is_a_rival_on_this_set_alone():
+    lines = summarise(rows_of("a set", 6) + rows_of("another set", 1))
+    assert "| MCAL | 7 of 40 | 17.5% ✗ |" in promises(lines)
+    assert "| TBAL | 2 of 40 | 5.0% |" in promises(lines)
+    told = verdict(lines).splitlines()
+    assert "| TBAL 250 (1 of 20) | -20% | MCAL 100 (1 of 20) | +100% |" in told[3]
+    assert told[-1] == "| **median** | | | | **-20%** | | **+40%** | | **-80%** | | | |"
 
 
 @pytest.mark.slow
@@ -69,6 +83,6 @@ def test_the_quick_benchmark_ends_with_tables_pictures_and_a_page(tmp_path, monk
     assert "Labels by people by batch size" in out
     page = (tmp_path / "index.html").read_text()
     assert page.count("<svg") == page.count("</svg>") == 8
-    assert page.count("<table>") == 6
+    assert page.count("<table>") == 7
     assert {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.svg")}
     assert set(SETS) > {"digits"}
