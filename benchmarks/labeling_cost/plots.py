@@ -232,7 +232,7 @@ def sensitivity(study: Study, rows: Sequence[Row]):
     axis.set_xticks(numbers, [str(value) for value in values])
     axis.minorticks_off()
     axis.set(xlabel=study.axis, ylabel="labels by people, % (median, quartiles)", title=study.title)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
