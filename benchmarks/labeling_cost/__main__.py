@@ -56,8 +56,10 @@ def main() -> int:
         pairs.append((study, rows[at : at + len(study.points)]))
         at += len(study.points)
     draw(options.output, rows[: len(tasks)], lines, pairs)
+    jobs = {task.key(): row for task, row in zip(every, rows, strict=True)}  # studies share some
     facts = (
-        f"{len(rows):,} jobs, {sum(row.seconds for row in rows):,.0f} processor seconds; {datetime.now(UTC).date()}, "
+        f"{len(jobs):,} jobs, {sum(row.seconds for row in jobs.values()):,.0f} processor seconds; "
+        f"{datetime.now(UTC).date()}, "
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores."
     )
     texts = [verdict(lines), promises(lines), table(lines)]

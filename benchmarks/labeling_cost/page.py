@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EMULATION = "Ground Truth emulation"
 PROVEN = ("humans only", "PAC labels after 5 %", "PAC labels after 10 %", "PAC labels after 20 %")
-"""Rivals whose promise is proven for any data."""
+"""Rivals that are proven to keep the same promise, for any data."""
 
 
 def verdict(lines: Sequence[Line]) -> str:

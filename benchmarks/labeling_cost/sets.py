@@ -64,10 +64,10 @@ class DataSet:
 SETS = {
     each.name: each
     for each in (
-        DataSet("digits", "", 50, 50, 50),
-        DataSet("trec6", "text", 50, 50, 30),
-        DataSet("clothing10", "image", 50, 50, 30),
-        DataSet("agnews12k", "text", 50, 50, 10),
+        DataSet("digits", "", 50, 50, 30),
+        DataSet("trec6", "text", 50, 50, 50),
+        DataSet("clothing10", "image", 50, 50, 50),
+        DataSet("agnews12k", "text", 50, 50, 20),
         DataSet("banking77", "text", 50, 10, 3),
         DataSet("cifar10-20k", "image", 50, 10, 2, image_size=128),
         DataSet("20newsgroups", "text", 50, 10, 2),
@@ -82,6 +82,12 @@ def classes_of(folder: Path) -> dict[str, list[int]]:
     for number, line in enumerate((folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()):
         found[json.loads(line)["label"]].append(number)
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def is_balanced(folder: Path) -> bool:
+    """Whether no class has a tenth more objects than another."""
+    counts = [len(own) for own in classes_of(folder).values()]
+    return max(counts) <= 1.1 * min(counts)
 
 
 def long_tail(folder: Path, target: Path, ratio: float) -> Path:

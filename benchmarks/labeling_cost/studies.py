@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autolabel.bench.strategies import OURS, STRATEGIES
 from autolabel.policy.terms import batch_size
 from autolabel.quality.contract import Contract
-from benchmarks.labeling_cost.sets import FILES, SETS, classes_of, fewer_classes, long_tail, part
+from benchmarks.labeling_cost.sets import FILES, SETS, classes_of, fewer_classes, is_balanced, long_tail, part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def _batches(here: Here, names) -> Study:
         points += [
             (own.name, times, own.task(folder, here.work, OURS, seed, batch=max(1, round(usual * times))))
             for times in (0.5, 1, 2, 4)
-            for seed in here.seeds(10)
+            for seed in here.seeds(6)
         ]
     return Study("batch", "Labels by people by batch size", "batch, times the usual one", points, is_log=True)
 
@@ -136,9 +136,11 @@ def _tails(here: Here) -> Study:
     for own, folder in here.chosen("clothing10", "agnews12k"):
         for ratio in (1, 10, 100):
             target = here.work / "sets" / f"{own.name}-tail{ratio}"
-            if not (target / FILES[2]).is_file():
+            if ratio == 1 and is_balanced(folder):
+                target = folder
+            elif not (target / FILES[2]).is_file():
                 long_tail(folder, target, ratio)
-            points += [(own.name, ratio, own.task(target, here.work, OURS, seed)) for seed in here.seeds(10)]
+            points += [(own.name, ratio, own.task(target, here.work, OURS, seed)) for seed in here.seeds(6)]
     return Study("tail", "Labels by people by imbalance", "largest class, times the smallest", points, is_log=True)
 
 

@@ -11,7 +11,7 @@ from autolabel.bench.summary import summarise
 from autolabel.testing import write_toy_texts
 from benchmarks.labeling_cost import __main__ as benchmark
 from benchmarks.labeling_cost.page import promises, verdict
-from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, long_tail
+from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, is_balanced, long_tail
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def test_a_long_tail_falls_geometrically_and_keeps_objects_and_answers_together(
     assert counts[2] == pytest.approx(least / 16, abs=1)
     for shown, told in zip(records(thin / "manifest.jsonl"), records(thin / "truth.jsonl"), strict=True):
         assert shown["source"] == told["source"]
+
+
+def test_a_set_is_balanced_when_its_classes_are_about_as_large(folder, tmp_path):
+    assert not is_balanced(long_tail(folder, tmp_path / "tail", 2))
+    assert is_balanced(long_tail(folder, tmp_path / "even", 1))
 
 
 def test_fewer_classes_are_a_set_of_their_own(folder, tmp_path):
