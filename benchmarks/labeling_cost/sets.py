@@ -68,10 +68,10 @@ SETS = {
         DataSet("trec6", "text", 50, 50, 50),
         DataSet("clothing10", "image", 50, 50, 50),
         DataSet("agnews12k", "text", 50, 50, 20),
-        DataSet("banking77", "text", 50, 10, 3),
-        DataSet("cifar10-20k", "image", 50, 10, 2, image_size=128),
+        DataSet("banking77", "text", 50, 6, 2),
+        DataSet("cifar10-20k", "image", 50, 6, 2, image_size=128),
         DataSet("20newsgroups", "text", 50, 10, 2),
-        DataSet("clinc150", "text", 50, 3, 1),
+        DataSet("clinc150", "text", 50, 2, 1),
     )
 }
 

@@ -76,7 +76,7 @@ def sensitivity(here: Here) -> list[Study]:
             "contract",
             [each.value for each in Contract],
             "contract",
-            seeds=3,
+            seeds=2,
         ),
         _batches(here, few),
         _people(here),
@@ -86,7 +86,7 @@ def sensitivity(here: Here) -> list[Study]:
     return [study for study in studies if study.points]
 
 
-def _changed(here: Here, names, name, axis, values, member, *, seeds=10, is_log=False) -> Study:
+def _changed(here: Here, names, name, axis, values, member, *, seeds=6, is_log=False) -> Study:
     points = [
         (own.name, value, own.task(folder, here.work, OURS, seed, **{member: value}))
         for own, folder in here.chosen(*names)
@@ -104,7 +104,7 @@ def _batches(here: Here, names) -> Study:
         points += [
             (own.name, times, own.task(folder, here.work, OURS, seed, batch=max(1, round(usual * times))))
             for times in (0.5, 1, 2, 4)
-            for seed in here.seeds(6)
+            for seed in here.seeds(4)
         ]
     return Study("batch", "Labels by people by batch size", "batch, times the usual one", points, is_log=True)
 
@@ -114,7 +114,7 @@ def _people(here: Here) -> Study:
         (own.name, accuracy, own.task(folder, here.work, OURS, seed, accuracy=accuracy, workers=3))
         for own, folder in here.chosen("digits", "trec6")
         for accuracy in (0.7, 0.8, 0.9, 0.99)
-        for seed in here.seeds(6)
+        for seed in here.seeds(4)
     ]
     for own, folder in here.chosen("cifar10-20k"):
         target = here.work / "sets" / "cifar10h"
@@ -126,7 +126,7 @@ def _people(here: Here) -> Study:
         mean = 0.95  # of CIFAR-10H's people; their mistakes are not spread evenly, which is the point
         points += [
             ("cifar10h, real people", mean, own.task(target, here.work, OURS, seed, human_counts=True, workers=3))
-            for seed in here.seeds(3)
+            for seed in here.seeds(2)
         ]
     return Study("people", "Labels by people by how good they are", "accuracy of a worker, three an object", points)
 
@@ -140,7 +140,7 @@ def _tails(here: Here) -> Study:
                 target = folder
             elif not (target / FILES[2]).is_file():
                 long_tail(folder, target, ratio)
-            points += [(own.name, ratio, own.task(target, here.work, OURS, seed)) for seed in here.seeds(6)]
+            points += [(own.name, ratio, own.task(target, here.work, OURS, seed)) for seed in here.seeds(4)]
     return Study("tail", "Labels by people by imbalance", "largest class, times the smallest", points, is_log=True)
 
 
@@ -155,7 +155,7 @@ def _classes(here: Here) -> Study:
                 target = here.work / "sets" / f"{own.name}-{count}classes"
                 if not (target / FILES[2]).is_file():
                     fewer_classes(folder, target, count)
-            seeds = 2 if count == every else 5
+            seeds = 2 if count == every else 3
             points += [(own.name, count, own.task(target, here.work, OURS, seed)) for seed in here.seeds(seeds)]
     return Study("classes", "Labels by people by number of classes", "classes", points, is_log=True)
 
