@@ -12,6 +12,7 @@ from autolabel.testing import write_toy_texts
 from benchmarks.labeling_cost import __main__ as benchmark
 from benchmarks.labeling_cost.page import promises, verdict
 from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, is_balanced, long_tail
+from benchmarks.labeling_cost.splice import splice
 
 
 @pytest.fixture
@@ -91,3 +92,18 @@ def test_the_quick_benchmark_ends_with_tables_pictures_and_a_page(tmp_path, monk
     assert page.count("<table>") == 7
     assert {path.stem for path in tmp_path.glob("*.png")} == {path.stem for path in tmp_path.glob("*.svg")}
     assert set(SETS) > {"digits"}
+
+
+def test_tables_of_a_run_take_the_place_of_the_ones_on_the_page_and_sentences_stay():
+    page = (
+        "# A\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\nSaid.\n\n### B\n\n| x | y |\n|---|---|\n| 3 | 4 |\n\n"
+        "## C\n\n| z |\n|---|\n| 9 |\n"
+    )
+    found = "| x | y |\n|---|---|\n| 5 | 6 |\n| 7 | 8 |\n\n### B\n\n| x | y |\n|---|---|\n| 0 | 0 |\n"
+    text, missing = splice(page, found)
+    assert not missing
+    assert text == page.replace("| 1 | 2 |", "| 5 | 6 |\n| 7 | 8 |").replace("| 3 | 4 |", "| 0 | 0 |")
+
+
+def test_a_table_that_the_page_has_no_place_for_is_named():
+    assert splice("| x |\n", "### B\n\n| y |\n")[1] == ["| y |"]
