@@ -4,6 +4,7 @@
 
 OUT is the output folder of ``python -m benchmarks.labeling_cost``. Every table of ``OUT/table.md`` takes the place of
 the one on the page that has the same first line (its columns), below the same third-level heading if it has one.
+A run of fewer data sets than the page has (``--quick``, ``--only``) is refused; nothing is written then.
 """
 
 from __future__ import annotations
@@ -22,25 +23,40 @@ def main() -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--page", type=Path, default=HERE / "README.md")
     options = parser.parse_args()
-    page = options.page.read_text(encoding="utf-8")
-    text, missing = splice(page, (options.output / "table.md").read_text(encoding="utf-8"))
-    for columns in missing:
-        print(f"{options.page} has no table with the columns {columns}", file=sys.stderr)
-    if missing:
+    try:
+        found, page = (path.read_text(encoding="utf-8") for path in (options.output / "table.md", options.page))
+    except OSError as error:
+        parser.error(str(error))
+    text, problems = splice(page, found)
+    for problem in problems:
+        print(f"{options.page}: {problem}", file=sys.stderr)
+    if problems:
         return 1
-    options.page.write_text(text, encoding="utf-8")
+    figures = options.page.parent / "figures"
+    figures.mkdir(exist_ok=True)
     for picture in sorted(options.output.glob("*.png")):
-        shutil.copyfile(picture, options.page.parent / "figures" / picture.name)
+        shutil.copyfile(picture, figures / picture.name)
+    options.page.write_text(text, encoding="utf-8")
     return 0
 
 
 def splice(page: str, found: str) -> tuple[str, list[str]]:
-    """Return the page with the tables of `found` in place of its own, and the columns of those it has no place for."""
+    """Return the page with the tables of `found` in place of its own, and why it should not be written."""
     fresh = {key: lines for key, lines in _blocks(found) if key}
-    out = []
+    out, problems = [], []
     for key, lines in _blocks(page):
-        out += fresh.pop(key, lines) if key else lines
-    return "\n".join(out) + "\n", [columns for _, columns in fresh]
+        own = fresh.pop(key, lines) if key else lines
+        lost = _names(lines) - _names(own) if key else set()
+        if lost:
+            problems.append(f"the run has no rows of {', '.join(sorted(lost))} for the table {lines[0]}")
+        out += own
+    problems += [f"there is no table with the columns {columns}" for _, columns in fresh]
+    return "\n".join(out) + "\n", problems
+
+
+def _names(table: list[str]) -> set[str]:
+    """Return the first cells of a table's rows."""
+    return {line.split("|")[1].strip() for line in table[2:]}
 
 
 def _blocks(text: str) -> list[tuple[tuple[str, str] | None, list[str]]]:

@@ -12,6 +12,7 @@ from autolabel.testing import write_toy_texts
 from benchmarks.labeling_cost import __main__ as benchmark
 from benchmarks.labeling_cost.page import promises, verdict
 from benchmarks.labeling_cost.sets import SETS, classes_of, fewer_classes, is_balanced, long_tail
+from benchmarks.labeling_cost.splice import main as splice_main
 from benchmarks.labeling_cost.splice import splice
 
 
@@ -99,11 +100,28 @@ def test_tables_of_a_run_take_the_place_of_the_ones_on_the_page_and_sentences_st
         "# A\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\nSaid.\n\n### B\n\n| x | y |\n|---|---|\n| 3 | 4 |\n\n"
         "## C\n\n| z |\n|---|\n| 9 |\n"
     )
-    found = "| x | y |\n|---|---|\n| 5 | 6 |\n| 7 | 8 |\n\n### B\n\n| x | y |\n|---|---|\n| 0 | 0 |\n"
-    text, missing = splice(page, found)
-    assert not missing
-    assert text == page.replace("| 1 | 2 |", "| 5 | 6 |\n| 7 | 8 |").replace("| 3 | 4 |", "| 0 | 0 |")
+    found = "| x | y |\n|---|---|\n| 1 | 6 |\n| 7 | 8 |\n\n### B\n\n| x | y |\n|---|---|\n| 3 | 0 |\n"
+    text, problems = splice(page, found)
+    assert not problems
+    assert text == page.replace("| 1 | 2 |", "| 1 | 6 |\n| 7 | 8 |").replace("| 3 | 4 |", "| 3 | 0 |")
 
 
 def test_a_table_that_the_page_has_no_place_for_is_named():
-    assert splice("| x |\n", "### B\n\n| y |\n")[1] == ["| y |"]
+    assert splice("| x |\n", "### B\n\n| y |\n")[1] == ["there is no table with the columns | y |"]
+
+
+def test_a_run_of_fewer_data_sets_than_the_page_has_leaves_the_page_alone(tmp_path, monkeypatch, capsys):
+    page, out = tmp_path / "README.md", tmp_path / "out"
+    out.mkdir()
+    page.write_text("| data set | ours |\n|---|---|\n| a | 1 |\n| b | 2 |\n")
+    (out / "table.md").write_text("| data set | ours |\n|---|---|\n| a | 3 |\n")
+    before = page.read_bytes()
+    monkeypatch.setattr("sys.argv", ["splice", str(out), "--page", str(page)])
+    assert splice_main() == 1
+    assert "no rows of b" in capsys.readouterr().err
+    assert page.read_bytes() == before
+    (out / "table.md").write_text("| data set | ours |\n|---|---|\n| a | 3 |\n| b | 4 |\n")
+    (out / "cost.png").write_bytes(b"a picture")
+    assert splice_main() == 0
+    assert page.read_text().endswith("| a | 3 |\n| b | 4 |\n")
+    assert (tmp_path / "figures" / "cost.png").read_bytes() == b"a picture"
