@@ -41,6 +41,8 @@ def main() -> int:
             f"{name} is left out: no {SETS[name].below}/{name} with its three files in {options.data}", file=sys.stderr
         )
         del folders[name]
+    if not folders or (options.quick and "digits" not in folders):
+        parser.error(f"nothing to compare: {'--quick takes the digits' if folders else 'no data set is there'}")
     here = Here(folders, options.output, options.scale)
     if options.quick:
         here = quick(here)

@@ -95,6 +95,16 @@ def test_the_quick_benchmark_ends_with_tables_pictures_and_a_page(tmp_path, monk
     assert set(SETS) > {"digits"}
 
 
+@pytest.mark.parametrize(
+    ("options", "why"), [(["--only", "trec6"], "no data set is there"), (["--quick", "--only", "trec6"], "nothing")]
+)
+def test_a_benchmark_of_nothing_says_so(tmp_path, monkeypatch, capsys, options, why):
+    monkeypatch.setattr("sys.argv", ["benchmark", str(tmp_path / "nowhere"), "--output", str(tmp_path), *options])
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main()
+    assert why in capsys.readouterr().err
+
+
 def test_tables_of_a_run_take_the_place_of_the_ones_on_the_page_and_sentences_stay():
     page = (
         "# A\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\nSaid.\n\n### B\n\n| x | y |\n|---|---|\n| 3 | 4 |\n\n"
